@@ -1,0 +1,74 @@
+// What a worker lends the pipeline: the tables as of this burst, its own counters, and the queues
+// that lead out of the fast path. One Context a worker, for its whole life; `arena` and
+// `now_cycles` are set anew before each burst.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "dataplane/base/ids.hh"
+#include "dataplane/pipeline/frame.hh"
+#include "dataplane/ring/resolve_request.hh"
+#include "dataplane/ring/spsc.hh"
+#include "dataplane/table/arena.hh"
+#include "dataplane/table/counters.hh"
+#include "dataplane/table/liveness.hh"
+
+namespace wye::pipeline {
+
+constexpr std::size_t kMaxPorts = 32;
+
+/// A frame for the host stack: the twin of `vport` gets it as the Ethernet frame of the vport
+/// (tags stripped). The host thread owns `frame` from here on and releases it.
+struct PuntedFrame {
+    Frame frame;
+    VportId vport;
+};
+
+/// A frame from the host stack. From the TAP of `vport`: an untagged Ethernet frame that leaves by
+/// that vport. From the `inject` TUN of `vrf` (vport invalid): a bare IP packet, routed in it.
+struct HostFrame {
+    Frame frame;
+    VportId vport;
+    VrfId vrf;
+};
+
+/// Frames on their way out by one port; the worker transmits them after the burst.
+struct PortOutput {
+    static constexpr std::size_t kCapacity = 4 * kMaxBurst;
+    std::size_t count = 0;
+    std::array<Frame, kCapacity> frames;
+    /// Whose ledger rows to book when the port takes or refuses the frame.
+    struct Owner {
+        std::uint32_t port_row, tenant_row;
+        VportId vport;  // by which it leaves
+        std::uint32_t length;
+    };
+    std::array<Owner, kCapacity> owners;
+};
+
+class HoldTable;    // pipeline/hold.hh
+class PuntPolicer;  // pipeline/punt.hh
+class TenantRoots;  // pipeline/tenant_roots.hh
+
+struct Context {
+    table::ArenaView arena;  // none: every packet is dropped as no_tables
+    std::uint64_t now_cycles = 0;
+    std::uint64_t cycles_per_second = 0;
+    table::CounterBlock counters;
+    const table::Liveness* liveness = nullptr;
+    FramePool* pool = nullptr;
+    ring::Spsc<PuntedFrame>* punt = nullptr;
+    ring::Spsc<ring::ResolveRequest>* resolve = nullptr;
+    std::array<PortOutput, kMaxPorts>* outputs = nullptr;
+
+    Context();  // makes what follows
+    ~Context();
+    std::unique_ptr<HoldTable> hold;
+    std::unique_ptr<PuntPolicer> policer;
+    std::unique_ptr<TenantRoots> roots;
+};
+
+}  // namespace wye::pipeline

@@ -1,0 +1,85 @@
+// ACLs: ordered rules, first match wins, counted by rule. The interface behind which the structure
+// can be replaced (today: dataplane/table/acl_bitmap.hh).
+//
+// compile_acl runs on the builder thread: it fills an extent that the control thread reserved, or
+// says how large one it needs. match_acl runs on workers, under RCU. An Acl is immutable once
+// published. A packet whose layer-4 header is not there (a later fragment, or cut short) has
+// `has_ports` clear and matches no rule that asks for ports, ICMP type or TCP flags: rules with
+// such conditions therefore never permit it (RFC 7112, and RFC 1858 for IPv4).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/base/model.hh"
+#include "dataplane/base/result.hh"
+#include "dataplane/net/address.hh"
+#include "dataplane/table/arena.hh"
+
+namespace wye::table {
+
+struct Acl;  // the compiled form; opaque
+
+/// A rule as the control thread keeps it (private memory).
+struct AclRuleSpec {
+    net::IpFamily family = net::IpFamily::ipv4;
+    net::IpPrefix source, destination;
+    std::uint16_t source_port_low = 0, source_port_high = 0xffff;
+    std::uint16_t destination_port_low = 0, destination_port_high = 0xffff;
+    bool any_protocol = true;
+    std::uint8_t protocol = 0;
+    bool any_icmp = true;
+    std::uint8_t icmp_type = 0;
+    bool any_icmp_code = true;
+    std::uint8_t icmp_code = 0;
+    std::uint8_t tcp_flags_mask = 0, tcp_flags_value = 0;
+    bool any_dscp = true;
+    std::uint8_t dscp = 0;
+    FragmentMatch fragment = FragmentMatch::any;
+    AclAction action = AclAction::deny;
+    friend bool operator==(const AclRuleSpec&, const AclRuleSpec&) = default;
+};
+
+/// What of a packet a rule can look at. Ports and ICMP are in host order.
+struct AclKey {
+    net::IpAddress source, destination;
+    std::uint16_t source_port = 0, destination_port = 0;
+    std::uint8_t protocol = 0;
+    std::uint8_t icmp_type = 0, icmp_code = 0;
+    std::uint8_t tcp_flags = 0;
+    std::uint8_t dscp = 0;
+    bool has_ports = false;       // the layer-4 header is present and unfragmented
+    bool is_fragment = false;     // MF set or offset not zero
+    bool is_later_fragment = false;
+};
+
+constexpr std::uint32_t kMaxAclRules = 65536;
+constexpr std::uint32_t kNoRule = 0xffffffff;
+constexpr std::size_t kMaxCountRules = 4;
+
+struct AclVerdict {
+    bool permit;
+    std::uint32_t rule;  // index of the rule that decided, kNoRule: the default
+    /// `count` rules before it that matched, the first kMaxCountRules of them.
+    std::uint8_t counted;
+    std::uint32_t count_rules[kMaxCountRules];
+};
+
+AclVerdict match_acl(ArenaView arena, Ref<Acl> acl, const AclKey& key) noexcept;
+
+/// First counter of its rules in CounterBlock::rules.
+std::uint32_t acl_counter_base(ArenaView arena, Ref<Acl> acl) noexcept;
+
+/// Bytes that compiling these rules takes; checks them. Errors name the rule's number.
+Result<std::size_t> measure_acl(std::span<const AclRuleSpec> rules);
+
+/// Fills `extent` (zeroed, of the measured size).
+Status compile_acl(std::span<const AclRuleSpec> rules, bool default_permit,
+                   std::uint32_t counter_base, std::span<std::byte> extent);
+
+/// The answer by going through the rules one by one: the oracle of the tests.
+AclVerdict match_acl_naively(std::span<const AclRuleSpec> rules, bool default_permit,
+                             const AclKey& key) noexcept;
+
+}  // namespace wye::table

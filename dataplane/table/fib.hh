@@ -1,0 +1,66 @@
+// Longest-prefix match, IPv4 and IPv6: the interface behind which the structure can be replaced.
+//
+// Reader side: pure functions on the arena, called by workers, in bursts. Writer side: FibWriter,
+// one for each (VRF, family), owned by the control thread, with the RIB in its private memory. Any
+// state between two stores of the writer is a valid table for a concurrent reader, and a route is
+// atomic for its prefix.
+//
+// Structure: see dataplane/table/fib_trie.hh.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "dataplane/net/address.hh"
+#include "dataplane/table/arena.hh"
+#include "dataplane/table/arena_writer.hh"
+#include "dataplane/table/nexthop.hh"
+#include "dataplane/table/vrf.hh"
+
+namespace wye::table {
+
+struct Fib4Query {
+    Ref<Fib4Root> root;  // null: no route
+    net::Ipv4Address address;
+    Leaf leaf;  // the answer
+};
+struct Fib6Query {
+    Ref<Fib6Root> root;
+    net::Ipv6Address address;
+    Leaf leaf;
+};
+
+/// At most 64 queries; roots may differ within a burst. Interleaves the queries' memory accesses.
+void lookup_fib4(ArenaView arena, std::span<Fib4Query> queries) noexcept;
+void lookup_fib6(ArenaView arena, std::span<Fib6Query> queries) noexcept;
+
+/// One lookup: for the slow path and for tests.
+Leaf lookup_fib4(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept;
+Leaf lookup_fib6(ArenaView arena, Ref<Fib6Root> root, const net::Ipv6Address& address) noexcept;
+
+/// The FIB of one family of one VRF. `root` is where the root is published (Vrf::fib4/fib6, handed
+/// over as its unit word). Prefixes are of the writer's family.
+class FibWriter {
+  public:
+    FibWriter(ArenaWriter& arena, net::IpFamily family, std::atomic<std::uint32_t>& root);
+    FibWriter(FibWriter&&) noexcept;
+    ~FibWriter();  // does not touch the arena: clear() first if the VRF goes away
+
+    /// Inserts or replaces. False: the arena is full; nothing has changed.
+    [[nodiscard]] bool insert(const net::IpPrefix& prefix, Leaf leaf);
+    /// False: there was none, or the arena is full and the route still stands.
+    [[nodiscard]] bool erase(const net::IpPrefix& prefix);
+    /// Exact match in the RIB.
+    [[nodiscard]] std::optional<Leaf> find(const net::IpPrefix& prefix) const;
+    [[nodiscard]] std::size_t size() const noexcept;  // routes
+    /// Unpublishes and retires everything.
+    void clear();
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace wye::table
