@@ -6,7 +6,8 @@
 //
 // A batch is enqueued whole or not at all (`bulk`), so that an unfinished batch is never seen.
 // Wake-ups: after an enqueue the producer writes to the eventfd of the consumer, but only when the
-// consumer said that it is about to sleep.
+// consumer said that it is about to sleep. A producer that was refused for want of room (or was
+// told a room of 0) is woken by the same eventfd as soon as the consumer has taken something out.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,8 @@ struct ChannelSizes {
 class Channel {
   public:
     static Result<Channel> create(const ChannelSizes& sizes);
-    /// Checks magic, version, sizes and the seals of the memfd before anything is believed.
+    /// Checks magic, version, sizes and the seals of the memfd before anything is believed. Takes
+    /// the three descriptors over, also when it fails.
     static Result<Channel> attach(int memfd, int control_wakeup, int shim_wakeup);
 
     Channel(Channel&&) noexcept;
@@ -41,8 +43,10 @@ class Channel {
     [[nodiscard]] int memfd() const noexcept;
     [[nodiscard]] int control_wakeup() const noexcept;  // eventfd that the control thread polls
     [[nodiscard]] int shim_wakeup() const noexcept;     // eventfd that the shim polls
+    [[nodiscard]] const ChannelSizes& sizes() const noexcept;
 
-    // Shim side. All or nothing; false when there is no room (back-pressure: keep and retry).
+    // Shim side. All or nothing; false when there is no room (back-pressure: keep and retry). A
+    // batch has at most one value less than its ring's size; a larger one would never fit.
     bool send(Stream stream, std::span<const Command> commands);
     std::size_t receive_completions(Stream stream, std::span<Completion> out);
     std::size_t receive_events(std::span<Event> out);
@@ -54,7 +58,8 @@ class Channel {
     bool publish(std::span<const Event> events);
     [[nodiscard]] std::size_t completion_room(Stream stream) const;
 
-    // Sleeping. Call prepare_…, look at the rings once more, then poll the eventfd, then finish_….
+    // Sleeping. Call prepare_…, look at the rings once more, then poll the eventfd, then finish_…,
+    // then look at all rings and retry what was refused: a wake-up does not say what it is for.
     void control_prepare_sleep() noexcept;
     void control_finish_sleep() noexcept;
     void shim_prepare_sleep() noexcept;

@@ -9,15 +9,24 @@
 //                       descriptor takes one away
 //   either side closes: the session is over, the rings are thrown away, forwarding goes on
 //
-// One session at a time: a second Hello while one is open is refused, unless the first peer is gone.
-// Every message begins with MessageHeader. Unknown kinds and wrong sizes end the session with a
-// Refusal that says what was wrong. The socket file is mode 0600 in the instance's run directory.
+// One session at a time: a second Hello while one is open is refused, unless the first peer is
+// gone. Every message begins with MessageHeader. Unknown kinds and wrong sizes end the session with
+// a Refusal that says what was wrong. The socket file is mode 0600 in the instance's run directory.
 #pragma once
 
 #include <array>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "dataplane/base/descriptor.hh"
 #include "dataplane/base/name.hh"
+#include "dataplane/base/result.hh"
 #include "dataplane/ring/channel.hh"
 #include "dataplane/ring/vocabulary.hh"
 
@@ -26,7 +35,11 @@ namespace wye::ring {
 constexpr std::uint32_t kHandshakeMagic = 0x31657977;  // "wye1"
 
 enum class MessageKind : std::uint16_t {
-    hello = 1, welcome = 2, refusal = 3, twin = 4, twins_end = 5,
+    hello = 1,
+    welcome = 2,
+    refusal = 3,
+    twin = 4,
+    twins_end = 5,
 };
 
 struct MessageHeader {
@@ -75,5 +88,99 @@ struct TwinMessage {
 struct TwinsEnd {
     MessageHeader header;
 };
+
+// Encoding and decoding. A message is its struct; what makes one is that it was checked.
+
+template <class M>
+constexpr MessageKind kKindOf = MessageKind{0};
+template <>
+constexpr MessageKind kKindOf<Hello> = MessageKind::hello;
+template <>
+constexpr MessageKind kKindOf<Welcome> = MessageKind::welcome;
+template <>
+constexpr MessageKind kKindOf<Refusal> = MessageKind::refusal;
+template <>
+constexpr MessageKind kKindOf<TwinMessage> = MessageKind::twin;
+template <>
+constexpr MessageKind kKindOf<TwinsEnd> = MessageKind::twins_end;
+
+/// A zeroed message with its header filled in.
+template <class M>
+M make_message() noexcept {
+    static_assert(kKindOf<M> != MessageKind{0});
+    M message{};
+    message.header = {kHandshakeMagic, kKindOf<M>, sizeof(M)};
+    return message;
+}
+template <class M>
+std::span<const std::byte> bytes_of(const M& message) noexcept {
+    return std::as_bytes(std::span<const M, 1>(&message, 1));
+}
+
+/// Of what kind the message is; fails when it is cut short, of another magic, kind or size.
+Result<MessageKind> kind_of(std::span<const std::byte> message);
+std::string_view to_string(MessageKind kind) noexcept;
+/// The words of a refusal that came from the other side, made safe to print.
+std::string words_of(const Refusal& refusal);
+
+/// The message of that type; a Refusal in its place becomes an Error with its words.
+template <class M>
+Result<M> decode(std::span<const std::byte> message) {
+    const Result<MessageKind> kind = kind_of(message);
+    if (!kind) return tl::unexpected<Error>(kind.error());
+    if (*kind == MessageKind::refusal && kKindOf<M> != MessageKind::refusal) {
+        Refusal refusal;
+        std::memcpy(&refusal, message.data(), sizeof refusal);
+        return fail(words_of(refusal));
+    }
+    if (*kind != kKindOf<M>) {
+        return fail("expected the message " + std::string(to_string(kKindOf<M>)) + ", got " +
+                    std::string(to_string(*kind)));
+    }
+    M decoded;
+    std::memcpy(&decoded, message.data(), sizeof decoded);
+    return decoded;
+}
+
+/// Data plane: the version of the session, or in words why there is none.
+Result<std::uint16_t> choose_version(const Hello& hello);
+/// Shim: refuses a Welcome whose version or sizes this build does not speak.
+Status check_welcome(const Welcome& welcome);
+Welcome make_welcome(std::uint16_t version, std::uint16_t workers, std::uint64_t instance,
+                     const ChannelSizes& sizes);
+
+// Transport.
+
+constexpr std::size_t kMaxMessageBytes = 512;
+constexpr std::size_t kMaxDescriptors = 3;
+
+struct Received {
+    enum class State : std::uint8_t { message, closed, nothing } state = State::nothing;
+    std::vector<std::byte> bytes;
+    std::vector<Descriptor> descriptors;
+};
+
+/// Sends one message; the descriptors stay the caller's.
+Status send_message(int socket, std::span<const std::byte> bytes,
+                    std::span<const int> descriptors = {});
+/// `nothing` on a non-blocking socket (or after its receive timeout) without a message. A message
+/// that is too long, or has too many descriptors, is an error.
+Result<Received> receive_message(int socket);
+/// Says why in words; what does not fit is cut. The caller then closes.
+Status send_refusal(int socket, std::string_view text);
+
+/// Data plane: a listening socket, non-blocking, mode 0600. A socket left by a dead process is
+/// replaced, one that somebody answers on is refused.
+Result<Descriptor> listen_sessions(const std::string& path);
+
+/// Shim: an open session. The socket is non-blocking; what follows on it are twins.
+struct Session {
+    Descriptor socket;
+    Welcome welcome{};
+    Channel channel;
+};
+/// Hello → Welcome and channel; a refusal is the error, in the data plane's words.
+Result<Session> connect_session(const std::string& path,
+                                std::chrono::milliseconds timeout = std::chrono::seconds(2));
 
 }  // namespace wye::ring

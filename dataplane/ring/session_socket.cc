@@ -1,0 +1,226 @@
+// The transport half of dataplane/ring/handshake.hh: the Unix socket and its descriptors.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "dataplane/ring/handshake.hh"
+
+namespace wye::ring {
+namespace {
+
+std::string errno_text() {
+    return std::strerror(errno);
+}
+
+Result<sockaddr_un> unix_address(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.empty() || path.size() >= sizeof address.sun_path) {
+        return fail("socket path " + path + " must have 1 to " +
+                    std::to_string(sizeof address.sun_path - 1) + " bytes");
+    }
+    path.copy(address.sun_path, path.size());
+    return address;
+}
+
+/// The socket calls take the general type.
+const sockaddr* general(const sockaddr_un& address) noexcept {
+    return reinterpret_cast<const sockaddr*>(&address);
+}
+
+using ControlBuffer = std::array<char, CMSG_SPACE(sizeof(int) * (kMaxDescriptors + 1))>;
+
+/// Every descriptor that came with a message, so that none is lost when the message is refused.
+std::vector<Descriptor> take_descriptors(msghdr& message) {
+    std::vector<Descriptor> taken;
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+         part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+            taken.emplace_back(fd);
+        }
+    }
+    return taken;
+}
+
+bool answered(const sockaddr_un& address) {
+    const Descriptor probe(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (connect(probe.get(), general(address), sizeof address) == 0) return true;
+    return errno == EAGAIN;  // listening, its backlog is full
+}
+
+Status set_timeouts(int socket, std::chrono::milliseconds timeout) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
+    const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(timeout - seconds);
+    const timeval value{seconds.count(), rest.count()};
+    if (setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &value, sizeof value) != 0 ||
+        setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof value) != 0) {
+        return fail("cannot set the timeouts of a socket: " + errno_text());
+    }
+    return {};
+}
+
+Result<Session> open_session(Descriptor socket, const Received& received,
+                             std::vector<Descriptor> descriptors) {
+    const Result<Welcome> welcome = decode<Welcome>(received.bytes);
+    if (!welcome) return tl::unexpected<Error>(welcome.error());
+    if (const Status checked = check_welcome(*welcome); !checked) {
+        return tl::unexpected<Error>(checked.error());
+    }
+    if (descriptors.size() != kMaxDescriptors) {
+        return fail("the data plane's welcome came with " + std::to_string(descriptors.size()) +
+                    " descriptors instead of " + std::to_string(kMaxDescriptors));
+    }
+    Result<Channel> channel = Channel::attach(descriptors[0].release(), descriptors[1].release(),
+                                              descriptors[2].release());
+    if (!channel) return tl::unexpected<Error>(channel.error());
+    if (channel->sizes() != welcome->sizes) {
+        return fail("the channel has other ring sizes than the data plane's welcome says");
+    }
+    const int flags = fcntl(socket.get(), F_GETFL);
+    if (flags < 0 || fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+        return fail("cannot make the session's socket non-blocking: " + errno_text());
+    }
+    return Session{std::move(socket), *welcome, std::move(*channel)};
+}
+
+}  // namespace
+
+Status send_message(int socket, std::span<const std::byte> bytes,
+                    std::span<const int> descriptors) {
+    if (bytes.empty() || bytes.size() > kMaxMessageBytes || descriptors.size() > kMaxDescriptors) {
+        return fail("a message has 1 to " + std::to_string(kMaxMessageBytes) +
+                    " bytes and at most " + std::to_string(kMaxDescriptors) + " descriptors");
+    }
+    iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) ControlBuffer control{};
+    if (!descriptors.empty()) {
+        message.msg_control = control.data();
+        message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+        cmsghdr* rights = CMSG_FIRSTHDR(&message);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+        std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
+    }
+    ssize_t sent = 0;
+    do {
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) return fail("cannot send to the other side: " + errno_text());
+    return {};
+}
+
+Result<Received> receive_message(int socket) {
+    std::array<std::byte, kMaxMessageBytes> buffer;
+    iovec part{buffer.data(), buffer.size()};
+    alignas(cmsghdr) ControlBuffer control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    ssize_t got = 0;
+    do {
+        got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    Received received;
+    if (got < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK) return received;
+        if (errno == ECONNRESET) {
+            received.state = Received::State::closed;
+            return received;
+        }
+        return fail("cannot receive from the other side: " + errno_text());
+    }
+    received.descriptors = take_descriptors(message);
+    if ((message.msg_flags & MSG_TRUNC) != 0) {
+        return fail("handshake message is longer than " + std::to_string(kMaxMessageBytes) +
+                    " bytes");
+    }
+    if ((message.msg_flags & MSG_CTRUNC) != 0 || received.descriptors.size() > kMaxDescriptors) {
+        return fail("handshake message carries more than " + std::to_string(kMaxDescriptors) +
+                    " descriptors (or the limit of open files is reached)");
+    }
+    if (got == 0) {
+        received.state = Received::State::closed;
+        return received;
+    }
+    received.state = Received::State::message;
+    received.bytes.assign(buffer.begin(), buffer.begin() + got);
+    return received;
+}
+
+Status send_refusal(int socket, std::string_view text) {
+    auto refusal = make_message<Refusal>();
+    text.copy(refusal.text.data(), refusal.text.size() - 1);
+    return send_message(socket, bytes_of(refusal));
+}
+
+Result<Descriptor> listen_sessions(const std::string& path) {
+    const Result<sockaddr_un> address = unix_address(path);
+    if (!address) return tl::unexpected<Error>(address.error());
+    if (answered(*address)) {
+        return fail("a data plane already answers on " + path +
+                    ": stop it, or give this one another instance name");
+    }
+    struct stat status {};
+    if (lstat(path.c_str(), &status) == 0) {
+        if (!S_ISSOCK(status.st_mode)) return fail(path + " exists and is no socket: remove it");
+        unlink(path.c_str());
+    }
+    Descriptor listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    // The mode before bind is the mode that the file is made with: there is no moment in between.
+    if (!listener.valid() || fchmod(listener.get(), 0600) != 0 ||
+        bind(listener.get(), general(*address), sizeof *address) != 0 ||
+        listen(listener.get(), 4) != 0) {
+        return fail("cannot listen on " + path + ": " + errno_text());
+    }
+    return listener;
+}
+
+Result<Session> connect_session(const std::string& path, std::chrono::milliseconds timeout) {
+    const Result<sockaddr_un> address = unix_address(path);
+    if (!address) return tl::unexpected<Error>(address.error());
+    Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    if (!socket.valid()) return fail("cannot make a socket: " + errno_text());
+    if (const Status set = set_timeouts(socket.get(), timeout); !set) {
+        return tl::unexpected<Error>(set.error());
+    }
+    if (connect(socket.get(), general(*address), sizeof *address) != 0) {
+        return fail("no data plane answers on " + path + " (" + errno_text() + ")");
+    }
+    auto hello = make_message<Hello>();
+    hello.oldest_version = kOldestVocabularyVersion;
+    hello.newest_version = kVocabularyVersion;
+    hello.process_id = static_cast<std::uint32_t>(getpid());
+    if (const Status sent = send_message(socket.get(), bytes_of(hello)); !sent) {
+        return tl::unexpected<Error>(sent.error());
+    }
+    Result<Received> received = receive_message(socket.get());
+    if (!received) return tl::unexpected<Error>(received.error());
+    if (received->state == Received::State::nothing) {
+        return fail("the data plane on " + path + " did not answer the hello in time");
+    }
+    if (received->state == Received::State::closed) {
+        return fail("the data plane on " + path + " closed without a word");
+    }
+    std::vector<Descriptor> descriptors = std::move(received->descriptors);
+    return open_session(std::move(socket), *received, std::move(descriptors));
+}
+
+}  // namespace wye::ring
