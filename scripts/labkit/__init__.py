@@ -1,0 +1,1 @@
+"""The lab: two points of presence, two carriers and hosts, in namespaces of this machine."""
