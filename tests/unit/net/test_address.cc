@@ -15,7 +15,8 @@ TEST(Address, ParsesAndPrints) {
 }
 
 TEST(Address, RefusesWhatIsNotOne) {
-    for (const char* text : {"", " 1.2.3.4", "1.2.3", "1.2.3.4.5", "1.2.3.256", ":::", "1.2.3.4 "}) {
+    for (const char* text :
+         {"", " 1.2.3.4", "1.2.3", "1.2.3.4.5", "1.2.3.256", ":::", "1.2.3.4 "}) {
         EXPECT_FALSE(parse_ip(text)) << text;
     }
     for (const char* text : {"", "02:00:5e:00:00", "02-00-5e-00-00-01", "02:00:5e:00:00:0g",
