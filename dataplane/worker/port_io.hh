@@ -4,8 +4,10 @@
 // One PortIo is one queue pair of a port, used by one worker.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "dataplane/pipeline/frame.hh"
 
@@ -17,11 +19,35 @@ class PortIo {
     /// Fills up to out.size() frames that the caller then owns; returns how many. VLAN tags are in
     /// the bytes, checksums as on the wire, at least kMinHeadroom before the data.
     virtual std::size_t receive(std::span<pipeline::Frame> out) noexcept = 0;
-    /// Takes frames from the front, returns how many; the caller keeps the others.
+    /// Takes frames from the front, returns how many; the caller keeps the others. Every frame is
+    /// sendable() (the worker has looked).
     virtual std::size_t transmit(std::span<const pipeline::Frame> frames) noexcept = 0;
     /// True when receive() may have work right after returning nothing (adaptive idling skips
     /// the sleep); a descriptor to wait on, or -1.
     [[nodiscard]] virtual int wait_descriptor() const noexcept { return -1; }
+
+    /// Frames received since the last call that the port could not hand over in one piece and has
+    /// released already: the worker books them (rx, not_contiguous).
+    std::uint32_t take_not_contiguous() noexcept { return std::exchange(not_contiguous_, 0); }
+    /// The device takes a frame of this length. Some devices stop for good at one that they do not
+    /// take, so the worker asks first.
+    [[nodiscard]] bool sendable(const pipeline::Frame& frame) const noexcept {
+        if (frame.length <= longest_untagged_) return true;
+        return frame.length <= longest_tagged_ && frame.data[12] == std::byte{0x81} &&
+               frame.data[13] == std::byte{0x00};
+    }
+
+  protected:
+    /// Of a whole frame without FCS; tagged: with one 802.1Q tag more.
+    void limit_frames(std::uint32_t longest_untagged, std::uint32_t longest_tagged) noexcept {
+        longest_untagged_ = longest_untagged;
+        longest_tagged_ = longest_tagged;
+    }
+    std::uint32_t not_contiguous_ = 0;
+
+  private:
+    std::uint32_t longest_untagged_ = UINT32_MAX;
+    std::uint32_t longest_tagged_ = UINT32_MAX;
 };
 
 }  // namespace wye::worker

@@ -1,0 +1,237 @@
+#include "dataplane/main/configuration.hh"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <map>
+#include <regex>
+#include <sstream>
+
+#include "dataplane/main/strict_yaml.hh"
+
+namespace wye::dataplane {
+namespace {
+
+using drivers::PortKind;
+using drivers::PortSpecification;
+
+constexpr std::size_t kMostPorts = 32;  // of Debian's DPDK
+constexpr std::size_t kMostWorkers = 64;
+
+template <class T>
+auto into(T& out) {
+    return [&out](std::uint64_t value) { out = static_cast<T>(value); };
+}
+
+void read_instance(StrictYaml& yaml, Configuration& into_configuration) {
+    yaml.text("instance", into_configuration.instance);
+    if (!ObjectName::from(into_configuration.instance)) {
+        yaml.problem("instance", "should be 1 to 31 characters of A-Z a-z 0-9 . _ -");
+    }
+    into_configuration.run_dir = "/run/wye/" + into_configuration.instance;
+    yaml.text("run_dir", into_configuration.run_dir);
+    if (into_configuration.run_dir.empty() || into_configuration.run_dir.front() != '/') {
+        yaml.problem("run_dir", "should be an absolute path");
+    }
+}
+
+void read_workers(StrictYaml& yaml, Configuration& configuration) {
+    yaml.require("workers", "a list with one entry for each worker, like \"workers: [{core: 1}]\"");
+    std::map<std::uint32_t, std::string> taken;
+    yaml.mappings("workers", [&](StrictYaml& worker) {
+        worker.require("core", "the number of the logical CPU to run on");
+        worker.number("core", 0, 8191, [&](std::uint64_t value) {
+            const auto core = static_cast<std::uint32_t>(value);
+            const auto [other, fresh] = taken.emplace(core, worker.path());
+            if (!fresh) {
+                worker.problem("core", fmt::format("core {} is taken by {}", core, other->second));
+            }
+            configuration.worker_cores.push_back(core);
+        });
+    });
+    if (yaml.has("workers") && taken.empty()) yaml.problem("workers", "should have an entry");
+    if (configuration.worker_cores.size() > kMostWorkers) {
+        yaml.problem("workers", fmt::format("at most {} workers", kMostWorkers));
+    }
+    yaml.choice("idle", {"poll", "adaptive"},
+                [&](std::size_t index) { configuration.idle = static_cast<Idle>(index); });
+}
+
+void read_memory(StrictYaml& yaml, MemoryConfiguration& memory) {
+    yaml.mapping("memory", [&](StrictYaml& inner) {
+        inner.choice("hugepages", {"auto", "never", "required"},
+                     [&](std::size_t index) { memory.hugepages = static_cast<Hugepages>(index); });
+        inner.number("megabytes", 64, 1u << 20, into(memory.megabytes));
+    });
+}
+
+void read_limits(StrictYaml& yaml, Configuration& configuration) {
+    table::ArenaLimits& limits = configuration.limits;
+    yaml.mapping("limits", [&](StrictYaml& inner) {
+        inner.number("tenants", 1, 65536, into(limits.tenants));
+        inner.number("vrfs", 1, 65536, into(limits.vrfs));
+        inner.number("vports", 1, 1u << 20, into(limits.vports));
+        inner.number("tunnels", 1, 1u << 20, into(limits.tunnels));
+        inner.number("nexthops", 16, 1u << 24, into(limits.nexthops));
+        inner.number("groups", 16, 1u << 24, into(limits.groups));
+        inner.number("acl_rules", 1, 1u << 24, into(configuration.max_acl_rules));
+        inner.number("table_megabytes", 16, 200u << 10,
+                     [&](std::uint64_t value) { limits.heap_bytes = value << 20; });
+    });
+}
+
+/// A key that the kind must have; one that other kinds have is then an unknown key.
+void need_text(StrictYaml& yaml, const char* key, const char* meaning, std::string& out) {
+    yaml.require(key, meaning);
+    yaml.text(key, out);
+}
+
+void check_interface(StrictYaml& yaml, const std::string& interface) {
+    static const std::regex pattern("[^/ ,:%=]{1,15}");
+    if (yaml.has("interface") && !std::regex_match(interface, pattern)) {
+        yaml.problem("interface",
+                     "should be the name of a Linux interface (at most 15 characters)");
+    }
+}
+
+void read_device(StrictYaml& yaml, PortSpecification& port) {
+    static const std::regex pci("[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7]");
+    switch (port.kind) {
+        case PortKind::pci:
+            need_text(yaml, "address", "like 0000:3b:02.1, as lspci -D shows it", port.pci_address);
+            if (yaml.has("address") && !std::regex_match(port.pci_address, pci)) {
+                yaml.problem("address", "should be a PCI address like 0000:3b:02.1");
+            }
+            break;
+        case PortKind::af_packet:
+        case PortKind::tap:
+            need_text(yaml, "interface", "the Linux interface", port.interface);
+            check_interface(yaml, port.interface);
+            break;
+        case PortKind::pcap:
+            yaml.text("receive_file", port.rx_file);
+            yaml.text("transmit_file", port.tx_file);
+            yaml.boolean("repeat", port.repeat);
+            if (port.rx_file.empty() && port.tx_file.empty()) {
+                yaml.problem(nullptr, "needs receive_file, transmit_file or both");
+            }
+            if ((port.rx_file + port.tx_file).find_first_of(",=") != std::string::npos) {
+                yaml.problem(nullptr, "a capture file's name cannot contain , or =");
+            }
+            break;
+        case PortKind::ring:
+            break;
+        case PortKind::vdev:
+            need_text(yaml, "devargs", "as DPDK takes it, like \"net_null0,size=64\"",
+                      port.devargs);
+            break;
+    }
+}
+
+bool is_power_of_two(std::uint16_t value) {
+    return (value & (value - 1)) == 0;
+}
+
+PortSpecification read_port(StrictYaml& yaml) {
+    PortSpecification port;
+    std::string name;
+    need_text(yaml, "name", "what commands and people call the port", name);
+    if (const auto valid = ObjectName::from(name)) {
+        port.name = *valid;
+    } else if (yaml.has("name")) {
+        yaml.problem("name", "should be 1 to 31 characters of A-Z a-z 0-9 . _ -");
+    }
+    yaml.require("kind", "pci, af_packet, tap, pcap, ring or vdev");
+    bool known = false;
+    yaml.choice("kind", {"pci", "af_packet", "tap", "pcap", "ring", "vdev"}, [&](std::size_t i) {
+        port.kind = static_cast<PortKind>(i);
+        known = true;
+    });
+    if (known) read_device(yaml, port);
+    yaml.number("mtu", 576, 9216,
+                [&](std::uint64_t mtu) { port.mtu = static_cast<std::uint16_t>(mtu); });
+    yaml.boolean("promiscuous", port.promiscuous);
+    yaml.number("rx_descriptors", 64, 8192, into(port.rx_descriptors));
+    yaml.number("tx_descriptors", 64, 8192, into(port.tx_descriptors));
+    if (!is_power_of_two(port.rx_descriptors)) yaml.problem("rx_descriptors", "no power of two");
+    if (!is_power_of_two(port.tx_descriptors)) yaml.problem("tx_descriptors", "no power of two");
+    return port;
+}
+
+/// What of two ports must differ: the name, and the device behind.
+std::string device_of(const PortSpecification& port) {
+    switch (port.kind) {
+        case PortKind::pci:
+            return "PCI device " + port.pci_address;
+        case PortKind::af_packet:
+        case PortKind::tap:
+            return "interface " + port.interface;
+        case PortKind::vdev:
+            return "device " + port.devargs.substr(0, port.devargs.find(','));
+        case PortKind::pcap:
+            return port.tx_file.empty() ? "" : "file " + port.tx_file;
+        case PortKind::ring:
+            return "";
+    }
+    return "";
+}
+
+void read_ports(StrictYaml& yaml, std::vector<PortSpecification>& ports) {
+    yaml.require("ports", "a list; see docs/configuration.md");
+    std::map<std::string, std::string> names;
+    std::map<std::string, std::string> devices;
+    yaml.mappings("ports", [&](StrictYaml& inner) {
+        const PortSpecification port = read_port(inner);
+        const std::string name(port.name.view());
+        if (!name.empty() && !names.emplace(name, inner.path()).second) {
+            inner.problem("name", fmt::format("\"{}\" is also {}", name, names[name]));
+        }
+        const std::string device = device_of(port);
+        if (!device.empty() && !devices.emplace(device, inner.path()).second) {
+            inner.problem(nullptr, fmt::format("{} is also that of {}", device, devices[device]));
+        }
+        ports.push_back(port);
+    });
+    if (ports.size() > kMostPorts) {
+        yaml.problem("ports", fmt::format("at most {} ports", kMostPorts));
+    }
+}
+
+void read_everything(StrictYaml& yaml, Configuration& configuration) {
+    read_instance(yaml, configuration);
+    read_workers(yaml, configuration);
+    read_memory(yaml, configuration.memory);
+    read_ports(yaml, configuration.ports);
+    yaml.texts("eal_drivers", configuration.eal_drivers);
+    read_limits(yaml, configuration);
+    yaml.finish();
+}
+
+}  // namespace
+
+ConfigurationResult parse_configuration(const std::string& text, const std::string& path) {
+    ConfigurationResult result;
+    YamlProblems problems{path, {}};
+    try {
+        StrictYaml yaml(YAML::Load(text), "", problems);
+        read_everything(yaml, result.configuration);
+    } catch (const YAML::Exception& broken) {
+        problems.add(broken.mark, "", fmt::format("is not YAML: {}", broken.msg));
+    }
+    result.problems = std::move(problems.list);
+    return result;
+}
+
+ConfigurationResult read_configuration(const std::string& path) {
+    std::ifstream file(path);
+    std::stringstream text;
+    if (file) text << file.rdbuf();
+    if (!file || !text) {
+        ConfigurationResult result;
+        result.problems.push_back(fmt::format("{}:1: cannot be read", path));
+        return result;
+    }
+    return parse_configuration(text.str(), path);
+}
+
+}  // namespace wye::dataplane

@@ -1,0 +1,23 @@
+#include "drivers/ethdev/port_specification.hh"
+
+namespace wye::drivers {
+
+std::string_view port_kind_name(PortKind kind) noexcept {
+    switch (kind) {
+        case PortKind::pci:
+            return "pci";
+        case PortKind::af_packet:
+            return "af_packet";
+        case PortKind::tap:
+            return "tap";
+        case PortKind::pcap:
+            return "pcap";
+        case PortKind::ring:
+            return "ring";
+        case PortKind::vdev:
+            return "vdev";
+    }
+    return "?";
+}
+
+}  // namespace wye::drivers

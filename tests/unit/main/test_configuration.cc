@@ -1,0 +1,114 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "dataplane/main/configuration.hh"
+
+namespace {
+
+using namespace wye;
+using namespace wye::dataplane;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr const char* kGood = R"(instance: pop-a
+idle: poll
+workers:
+  - core: 1
+  - core: 3
+memory: {hugepages: never, megabytes: 96}
+ports:
+  - {name: wan, kind: af_packet, interface: eth1, mtu: 1600}
+  - {name: nic, kind: pci, address: "0000:3b:02.1", rx_descriptors: 1024}
+  - {name: gun, kind: vdev, devargs: "net_null0,size=64", promiscuous: false}
+  - {name: cap, kind: pcap, receive_file: /tmp/a.pcap, repeat: true}
+eal_drivers: [/opt/a.so]
+limits: {vrfs: 100, table_megabytes: 64}
+)";
+
+TEST(Configuration, ReadsEveryKey) {
+    const auto result = parse_configuration(kGood, "f.yaml");
+    ASSERT_THAT(result.problems, IsEmpty());
+    const Configuration& c = result.configuration;
+    EXPECT_EQ(c.instance, "pop-a");
+    EXPECT_EQ(c.run_dir, "/run/wye/pop-a");
+    EXPECT_EQ(c.idle, Idle::poll);
+    EXPECT_THAT(c.worker_cores, ElementsAre(1u, 3u));
+    EXPECT_EQ(c.memory.hugepages, Hugepages::never);
+    EXPECT_EQ(c.memory.megabytes, 96u);
+    ASSERT_EQ(c.ports.size(), 4u);
+    EXPECT_EQ(c.ports[0].name.view(), "wan");
+    EXPECT_EQ(c.ports[0].interface, "eth1");
+    EXPECT_EQ(c.ports[0].mtu, 1600);
+    EXPECT_EQ(c.ports[1].pci_address, "0000:3b:02.1");
+    EXPECT_EQ(c.ports[1].rx_descriptors, 1024);
+    EXPECT_EQ(c.ports[2].devargs, "net_null0,size=64");
+    EXPECT_FALSE(c.ports[2].promiscuous);
+    EXPECT_TRUE(c.ports[3].repeat);
+    EXPECT_THAT(c.eal_drivers, ElementsAre("/opt/a.so"));
+    EXPECT_EQ(c.limits.vrfs, 100u);
+    EXPECT_EQ(c.limits.heap_bytes, 64ull << 20);
+}
+
+TEST(Configuration, ReportsAllProblemsAtOnceWithTheirLines) {
+    const auto result = parse_configuration(R"(instance: "not a name"
+wokers: []
+workers:
+  - core: 1
+  - core: 1
+  - core: many
+idle: lazy
+ports:
+  - {name: a, kind: af_packet, interface: eth1}
+  - {name: a, kind: tap, interface: eth1, address: 1}
+  - {name: c, kind: floppy}
+  - {kind: pci, address: "3b:02.1"}
+  - {name: d, kind: pcap, mtu: 70000, rx_descriptors: 100}
+)",
+                                            "f.yaml");
+    EXPECT_THAT(
+        result.problems,
+        testing::UnorderedElementsAre(
+            HasSubstr("f.yaml:1: instance: should be"), HasSubstr("f.yaml:2: wokers: is no key"),
+            HasSubstr("f.yaml:5: workers[1].core: core 1 is taken by workers[0]"),
+            HasSubstr("f.yaml:6: workers[2].core: \"many\" should be a number"),
+            HasSubstr("f.yaml:7: idle: \"lazy\" should be one of poll, adaptive"),
+            HasSubstr("f.yaml:10: ports[1].name: \"a\" is also ports[0]"),
+            HasSubstr("f.yaml:10: ports[1]: interface eth1 is also that of ports[0]"),
+            HasSubstr("f.yaml:10: ports[1].address: is no key"),
+            HasSubstr("f.yaml:11: ports[2].kind: \"floppy\" should be one of"),
+            HasSubstr("f.yaml:12: ports[3].name: is missing"),
+            HasSubstr("f.yaml:12: ports[3].address: should be a PCI address"),
+            HasSubstr("f.yaml:13: ports[4]: needs receive_file"),
+            HasSubstr("f.yaml:13: ports[4].mtu: \"70000\" should be a number from 576 to 9216"),
+            HasSubstr("f.yaml:13: ports[4].rx_descriptors: no power of two")));
+}
+
+TEST(Configuration, WhatIsMissingIsSaid) {
+    EXPECT_THAT(parse_configuration("{}", "f").problems,
+                ElementsAre(HasSubstr("workers: is missing"), HasSubstr("ports: is missing")));
+}
+
+TEST(Configuration, WrongShapesAreProblemsNotCrashes) {
+    for (const char* text :
+         {"", "- a\n- b\n", "42", "workers: 3\nports: {a: b}\n", "workers: [1, 2]\nports: [x]\n",
+          "memory: []\nlimits: 3\n", "workers: [{core: 0}, {core: [1]}]\nports: [[]]\n", "a: [\n",
+          "instance: {a: b}\n", "instance: a\ninstance: b\n",
+          "eal_drivers: [[1]]\nworkers: [{core: 0}]\nports: []\n", "? [a]\n: b\n",
+          "workers: &w [*w]\n", "\x01\x02"}) {
+        EXPECT_FALSE(parse_configuration(text, "f").problems.empty()) << text;
+    }
+}
+
+TEST(Configuration, ReadsTheFileThatIsShipped) {
+    const auto result = read_configuration(WYE_SOURCE_DIR "/conf/dataplane.yaml");
+    EXPECT_THAT(result.problems, IsEmpty());
+    EXPECT_FALSE(result.configuration.ports.empty());
+}
+
+TEST(Configuration, AFileThatIsNotThere) {
+    EXPECT_THAT(read_configuration("/nonexistent/x.yaml").problems,
+                ElementsAre(HasSubstr("/nonexistent/x.yaml:1: cannot be read")));
+}
+
+}  // namespace
