@@ -58,7 +58,7 @@ TEST(Epochs, NothingIsReusedUnderAReader) {
                     if (slots[slot].load(std::memory_order_relaxed) == 0) poisoned += 1;
                 }
                 epochs.quiescent(r);
-                if (i % 64 == 0) {
+                if (i % 1024 == 1023) {
                     epochs.offline(r);
                     std::this_thread::yield();
                     epochs.online(r);
@@ -68,7 +68,7 @@ TEST(Epochs, NothingIsReusedUnderAReader) {
         });
     }
     while (started.load() < kReaders) std::this_thread::yield();
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 20000; ++i) {
         const std::uint32_t old = current.load();
         slots[1 - old].store(1, std::memory_order_relaxed);
         current.store(1 - old, std::memory_order_release);
