@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "dataplane/ring/handshake.hh"
 
@@ -135,9 +136,12 @@ Result<Received> receive_message(int socket) {
     message.msg_control = control.data();
     message.msg_controllen = control.size();
     ssize_t got = 0;
+    // A peer that closed without having read everything is reported once, before what it still
+    // said.
+    bool reset = false;
     do {
         got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
+    } while (got < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
     Received received;
     if (got < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK) return received;
@@ -208,11 +212,13 @@ Result<Session> connect_session(const std::string& path, std::chrono::millisecon
     hello.oldest_version = kOldestVocabularyVersion;
     hello.newest_version = kVocabularyVersion;
     hello.process_id = static_cast<std::uint32_t>(getpid());
-    if (const Status sent = send_message(socket.get(), bytes_of(hello)); !sent) {
-        return tl::unexpected<Error>(sent.error());
-    }
+    // A data plane that refuses at once may have closed already; then its words are there to read.
+    const Status sent = send_message(socket.get(), bytes_of(hello));
     Result<Received> received = receive_message(socket.get());
     if (!received) return tl::unexpected<Error>(received.error());
+    if (!sent && received->state != Received::State::message) {
+        return tl::unexpected<Error>(sent.error());
+    }
     if (received->state == Received::State::nothing) {
         return fail("the data plane on " + path + " did not answer the hello in time");
     }
