@@ -6,6 +6,53 @@
 //
 // The socket is mode 0600 in the run directory; the peer's user id is checked. Implemented by
 // controlplane-shim/state (State implements Service); transported by controlplane-shim/api.
+//
+// Results. `show` answers an array of flat objects (rows): values are strings, numbers, booleans or
+// null. A key that does not apply or is not known is left out or null, never made up. Counts are
+// since the counter file was made; sizes, rates and times carry their unit in the key. The keys of
+// each `what` are those of columns.hh (columns_of), which is the list to implement; check_rows()
+// there says whether an answer keeps to it. What needs a word beyond its name:
+//
+//   ports       one row a port of the data plane that the manifest uses. link: up, down; absent
+//               before the data plane said. state: bound, pending, refused.
+//   vports      kind: port, tunnel. state: up, down (administratively), pending (not yet
+//               acknowledged), refused. twin_index: of the interface in the kernel.
+//   tenants     counts of what is there; max_…: the quota, absent without one.
+//   vrfs        kernel: "this namespace", "netns red" or "device vrf-red". zebra_vrf: zebra's id,
+//               absent until zebra named the VRF.
+//   routes      one row for each member of the group. nexthop: the gateway, or one of direct,
+//   local,
+//               blackhole, unreachable, prohibit. protocol: as RouteProtocol in words.
+//               state: installed, pending, refused, unresolved (its interface is no vport's twin).
+//   nexthops    kind: as NextHopKind in words. nexthop: this session's handle. mac: absent while
+//               unresolved. groups: how many groups use it. state: as for routes.
+//   tunnels     kind: vxlan, geneve. vport: the one inside. state: as for vports.
+//   neighbours  source: kernel, manifest. state: the kernel's word (reachable, stale, failed …), or
+//               permanent.
+//   acls        one row a rule, in order, then one with rule "default". rule: 0.. or "default".
+//               Prefixes, ports ("80-443"), protocol, tcp_flags ("syn,!ack"), icmp ("8/0"), dscp,
+//               fragment: absent when not looked at.
+//   counters    scope: worker, port, tenant, vport, tunnel, vrf, acl; name: the object's, or the
+//               worker's number. Cells by scope: see columns_of_scope(). balance: the left side of
+//               the ledger (dataplane/table/counters.hh) minus the right side, 0 when it balances.
+//   drops       a drop is booked twice, on a port's row and on a tenant's: rows have either `port`
+//               or `tenant`. port "host": frames from the host stack. reason and words: as in
+//               dataplane/table/reason.hh.
+//   workers     busy_percent: of all cycles since the data plane started.
+//   rings       one row for each of "policy commands", "routes commands", "policy completions",
+//               "routes completions", "events". passed: through the ring in this session.
+//               waiting: sent but not completed. refused: completions other than accepted.
+//               lost: events. room: absent where only the other side knows it.
+//   status      item: "data plane", "zebra", "manifest", "policy replay", "routes replay", then one
+//               row for each object that is refused ("vport red-site"). state: one word (connected,
+//               waiting, applied, none, running, done, refused). detail: a sentence for people.
+//
+// Filters, all optional: tenant, vrf, port (names); prefix (exactly that route); match (an address:
+// the route of the longest match, in each VRF that the other filters leave); nonzero (true: only
+// rows with a count that is not zero). filters_of(what) says which apply; others are refused.
+//
+// `apply` answers an array of rows {change: added, changed, removed; kind: tenant, vrf, tunnel,
+// vport, acl; name}. An unchanged manifest answers an empty array.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -25,7 +72,7 @@ class Service {
     virtual ~Service() = default;
     virtual Reply apply(const std::string& file_name, const std::string& text) = 0;
     /// `what`: ports, vports, tenants, vrfs, routes, nexthops, tunnels, neighbours, acls, counters,
-    /// drops, workers, rings, status.
+    /// drops, workers, rings, status. The transport has checked `what` and the filter's keys.
     virtual Reply show(const std::string& what, const nlohmann::json& filter) = 0;
 };
 
