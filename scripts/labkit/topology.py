@@ -151,10 +151,11 @@ class Topology:
         self.start(pop, "dataplane", f"wire-{pop}", str(PROGRAMS["wye-dataplane"]),
                    "--config", str(CONF / pop / "dataplane.yaml"))
 
-    def start_shim(self, pop: str, manifest: str | None = None) -> None:
+    def start_shim(self, pop: str, frr: bool = True) -> None:
+        zebra = ["--zebra-socket", f"/run/wye/{pop}/zebra.sock"] if frr else []
         self.start(pop, "shim", pop, str(PROGRAMS["wye-shim"]), "--instance", pop,
-                   "--run-dir", f"/run/wye/{pop}", "--zebra-socket", f"/run/wye/{pop}/zebra.sock",
-                   "--manifest", manifest or str(CONF / pop / "manifest.yaml"))
+                   "--run-dir", f"/run/wye/{pop}", *zebra,
+                   "--manifest", str(CONF / pop / "manifest.yaml"))
 
     def start_zebra(self, pop: str) -> None:
         plugin = f"{PROGRAMS['plugin']}:socket=/run/wye/{pop}/zebra.sock"
@@ -184,17 +185,17 @@ class Topology:
                                f"{self.lab.logs}/{pop}-{daemon}.log")
             time.sleep(0.1)
 
-    def up(self, frr: bool = True) -> None:
+    def up(self, frr: bool = True, pops: tuple[str, ...] = POPS) -> None:
         for program, path in PROGRAMS.items():
             if not path.exists() and (frr or program != "plugin"):
                 raise LabError(f"{program} is not built ({path} is missing): run scripts/build")
         self.lab.start_init()
         try:
             self.build()
-            for pop in POPS:
+            for pop in pops:
                 self.start_dataplane(pop)
-                self.start_shim(pop)
-            for pop in POPS:
+                self.start_shim(pop, frr=frr)
+            for pop in pops:
                 self.await_ready(pop)
                 if frr:
                     self.start_frr(pop)
