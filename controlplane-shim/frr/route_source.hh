@@ -4,14 +4,19 @@
 // protocol of zebra-plugin/protocol.h (permissively licensed, documented there). The source decodes
 // it, checks every byte, and calls the Sink on the shim's main thread. A garbage stream closes the
 // connection with one error and changes nothing that was not complete.
+//
+// A run() takes a bounded bite (some thousand routes), so that a full table does not starve the
+// caller's other work: the descriptor stays readable while there is more.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "dataplane/base/model.hh"
+#include "dataplane/base/result.hh"
 #include "dataplane/net/address.hh"
 
 namespace wye::frr {
@@ -24,6 +29,7 @@ struct RouteNextHop {
     std::uint32_t interface_index = 0;  // within the VRF's namespace
     std::uint32_t vrf_id = 0;           // zebra's, of the interface
     std::uint8_t weight = 1;
+    bool onlink = false;  // the gateway is on that link whatever the addresses say
 };
 
 struct RouteKey {
@@ -34,15 +40,17 @@ struct RouteKey {
 
 struct Route {
     RouteKind kind = RouteKind::unicast;
-    std::uint8_t zebra_type = 0;  // ZEBRA_ROUTE_*: connected 2, static 3, bgp 9 …; protocol.h maps it
+    std::uint8_t zebra_type = 0;  // enum wye_zebra_origin: connected 2, static 3, bgp 9 …
     std::uint8_t distance = 0;
     std::uint32_t metric = 0;
     std::vector<RouteNextHop> nexthops;
 };
 
-/// Acknowledges one operation back to zebra (which holds the context until then).
+/// What acknowledge() takes: zebra holds the route's context until then. Pass it on whole; one of
+/// an earlier connection is ignored. The last operation of a prefix speaks for those before it.
 struct Operation {
     std::uint64_t id = 0;
+    std::uint32_t connection = 0;
 };
 
 class RouteSink {
@@ -54,9 +62,12 @@ class RouteSink {
     virtual void route_removed(Operation operation, const RouteKey& key) = 0;
     /// A (re)connected plugin sends everything it has between these two; what was known before and
     /// did not come again is then gone.
+    /// A prefix may come twice in between, and be removed, since changes go on meanwhile. The end
+    /// may come many seconds after the begin: just after zebra's start it waits for the protocols.
     virtual void snapshot_begin() = 0;
     virtual void snapshot_end() = 0;
-    virtual void disconnected() = 0;  // nothing is removed: forwarding goes on
+    /// Nothing is removed: forwarding goes on. Also the end of a snapshot that is not complete.
+    virtual void disconnected() = 0;
 };
 
 class RouteSource {
@@ -68,7 +79,13 @@ class RouteSource {
     /// Batched: sent with the next run() or flush().
     virtual void acknowledge(Operation operation, bool installed) = 0;
     virtual void flush() = 0;
+    /// A plugin is connected and has been accepted.
     [[nodiscard]] virtual bool connected() const = 0;
 };
+
+/// Listens at `path` (mode 0660, group frr: zebra runs as that user; only root, the caller's own
+/// user and frr are let in). `sink` outlives the source and is called only from run(). One plugin
+/// at a time: a second one is refused in words as long as the first lives.
+Result<std::unique_ptr<RouteSource>> make_route_source(const std::string& path, RouteSink& sink);
 
 }  // namespace wye::frr
