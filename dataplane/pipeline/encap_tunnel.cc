@@ -1,0 +1,131 @@
+#include <cstring>
+
+#include "dataplane/net/checksum.hh"
+#include "dataplane/net/ecn.hh"
+#include "dataplane/net/ethernet.hh"
+#include "dataplane/net/ipv4.hh"
+#include "dataplane/net/ipv6.hh"
+#include "dataplane/net/udp.hh"
+#include "dataplane/pipeline/tunnel_steps.hh"
+
+namespace wye::pipeline {
+namespace {
+
+/// DSCP and ECN of what lies inside the frame; nothing: no IP packet.
+std::optional<std::uint8_t> inner_traffic_class(std::span<const std::byte> frame) noexcept {
+    const auto& ethernet = net::header<net::EthernetHeader>(frame.data());
+    const std::uint16_t type = ethernet.type.host();
+    if (type == net::ether_type(net::EtherType::ipv4)) {
+        const auto* ip = net::header_at<net::Ipv4Header>(frame, sizeof ethernet);
+        if (ip != nullptr) return ip->tos;
+    } else if (type == net::ether_type(net::EtherType::ipv6)) {
+        const auto* ip = net::header_at<net::Ipv6Header>(frame, sizeof ethernet);
+        if (ip != nullptr) return ip->traffic_class();
+    }
+    return std::nullopt;
+}
+
+/// RFC 2983: pipe (the configured DSCP) or uniform (the inner one). RFC 6040 4.1: ECN is copied in
+/// either model, set apart from DSCP (RFC 9601 4).
+std::uint8_t outer_traffic_class(std::uint8_t configured, std::optional<std::uint8_t> inner,
+                                 bool copy_dscp) noexcept {
+    if (!inner) return configured;
+    const std::uint8_t dscp = copy_dscp ? *inner : configured;
+    return net::with_ecn(dscp, net::encapsulate_ecn(net::ecn_of(*inner)));
+}
+
+/// RFC 7348 5 recommends 49152 to 65535, by a hash of the inner flow; RFC 8926 3.3 allows it.
+std::uint16_t source_port(std::uint32_t flow_hash) noexcept {
+    return static_cast<std::uint16_t>(0xc000u | ((flow_hash ^ flow_hash >> 14) & 0x3fffu));
+}
+
+/// RFC 6438 3: a tunnel's flow label comes of the inner flow, and zero means that there is none.
+std::uint32_t flow_label(std::uint32_t flow_hash) noexcept {
+    const std::uint32_t label = flow_hash >> 12;
+    return label == 0 ? 1 : label;
+}
+
+/// Lengths are known to fit. `outer` is of 20 bytes and more, the template already copied.
+void finish_ipv4(std::byte* outer, std::uint32_t length, std::optional<std::uint8_t> inner,
+                 bool copy_dscp) noexcept {
+    auto& ip = net::header<net::Ipv4Header>(outer);
+    ip.tos = outer_traffic_class(ip.tos, inner, copy_dscp);
+    ip.total_length = Be16{static_cast<std::uint16_t>(length)};
+    ip.checksum = net::checksum({outer, sizeof ip});
+}
+
+void finish_ipv6(std::byte* outer, std::uint32_t length, std::optional<std::uint8_t> inner,
+                 bool copy_dscp, std::uint32_t flow_hash) noexcept {
+    auto& ip = net::header<net::Ipv6Header>(outer);
+    const std::uint8_t traffic_class = outer_traffic_class(ip.traffic_class(), inner, copy_dscp);
+    ip.version_class_flow =
+        Be32{6u << 28 | std::uint32_t{traffic_class} << 20 | flow_label(flow_hash)};
+    ip.payload_length = Be16{static_cast<std::uint16_t>(length - sizeof ip)};
+}
+
+net::PartialSum pseudo_header(const std::byte* outer, bool ipv4, std::uint16_t length) noexcept {
+    if (ipv4) {
+        const auto& ip = net::header<net::Ipv4Header>(outer);
+        return net::pseudo_header_sum(ip.source, ip.destination, net::protocol::udp, length);
+    }
+    const auto& ip = net::header<net::Ipv6Header>(outer);
+    return net::pseudo_header_sum(ip.source, ip.destination, net::protocol::udp, length);
+}
+
+/// The packet's fields now describe the outer header.
+void describe_outer(Packet& packet, bool ipv4, std::uint16_t l4_offset,
+                    const net::UdpHeader& udp) noexcept {
+    packet.l3_offset = 0;
+    packet.l4_offset = l4_offset;
+    packet.length = static_cast<std::uint16_t>(packet.frame.length);
+    packet.family = ipv4 ? net::IpFamily::ipv4 : net::IpFamily::ipv6;
+    packet.protocol = net::protocol::udp;
+    packet.source_port = udp.source_port.host();
+    packet.destination_port = udp.destination_port.host();
+    packet.tcp_flags = packet.icmp_type = packet.icmp_code = 0;
+    packet.is_fragment = packet.is_later_fragment = packet.has_options = false;
+    packet.link_broadcast = false;
+}
+
+}  // namespace
+
+std::optional<table::Reason> encap_tunnel(Packet& packet, const table::Tunnel& tunnel) noexcept {
+    const bool ipv4 = tunnel.key.local.is_ipv4();
+    const std::uint16_t l4_offset = ipv4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
+    const std::uint8_t header_length = tunnel.header_length;
+    const std::span<const std::byte> inner = packet.frame.bytes();
+    if (inner.size() < sizeof(net::EthernetHeader)) return table::Reason::tunnel_truncated;
+    if (packet.frame.headroom < header_length) return table::Reason::headroom;
+    const std::uint32_t length = packet.frame.length + header_length;
+    if (length > 0xffff) return table::Reason::mtu_exceeded;
+    // RFC 7348 6.1: no VLAN tag inside VXLAN.
+    const std::uint16_t type = net::header<net::EthernetHeader>(inner.data()).type.host();
+    if (tunnel.key.kind == TunnelKind::vxlan && net::is_vlan_type(type)) {
+        return table::Reason::vxlan_inner_tagged;
+    }
+    const std::optional<std::uint8_t> traffic_class = inner_traffic_class(inner);
+    const bool copy_dscp = tunnel.copy_dscp != 0;
+
+    packet.frame.prepend(header_length);
+    std::byte* outer = packet.frame.data;
+    std::memcpy(outer, tunnel.header.data(), header_length);
+    if (ipv4) {
+        finish_ipv4(outer, length, traffic_class, copy_dscp);
+    } else {
+        finish_ipv6(outer, length, traffic_class, copy_dscp, packet.flow_hash);
+    }
+    auto& udp = net::header<net::UdpHeader>(outer + l4_offset);
+    const auto udp_length = static_cast<std::uint16_t>(length - l4_offset);
+    udp.source_port = Be16{source_port(packet.flow_hash)};
+    udp.length = Be16{udp_length};
+    // RFC 7348 5, RFC 8926 3.3: the checksum covers the whole UDP packet; zero in the template.
+    if (tunnel.udp_checksum != 0) {
+        udp.checksum =
+            net::udp_checksum_of(pseudo_header(outer, ipv4, udp_length) +
+                                 net::sum_bytes(packet.frame.bytes().subspan(l4_offset)));
+    }
+    describe_outer(packet, ipv4, l4_offset, udp);
+    return std::nullopt;
+}
+
+}  // namespace wye::pipeline
