@@ -1,0 +1,122 @@
+// Worker: one thread, pinned to one core, that moves packets from ports through the pipeline.
+//
+// A turn: receive a burst from each of its queues, run the pipeline over it, transmit; then what
+// the host stack sends; then packets on hold; then report the quiescent state. All that is on the
+// way belongs to this thread. Tables are read by the view that was current when the turn began.
+//
+// Idle. `poll`: never sleeps. `adaptive`: a worker without packets for a while sleeps in steps that
+// grow, is offline for RCU meanwhile (so holds nothing up), and is woken by the host thread, by
+// the wait descriptors of its ports where they have one, or by the end of the step.
+//
+// System calls: only to sleep and to wake another thread that sleeps; and what a port back end
+// states for itself (drivers/).
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "dataplane/base/ids.hh"
+#include "dataplane/base/result.hh"
+#include "dataplane/pipeline/context.hh"
+#include "dataplane/ring/resolve_request.hh"
+#include "dataplane/ring/spsc.hh"
+#include "dataplane/ring/wakeup.hh"
+#include "dataplane/table/counters.hh"
+#include "dataplane/table/epoch.hh"
+#include "dataplane/table/liveness.hh"
+#include "dataplane/table/published.hh"
+#include "dataplane/worker/port_io.hh"
+
+namespace wye::worker {
+
+enum class Idle : std::uint8_t { poll, adaptive };
+
+struct Options {
+    WorkerId id{0};                     // also its number as a reader of epochs
+    std::optional<std::uint32_t> core;  // none: not pinned (tests)
+    Idle idle = Idle::adaptive;
+};
+
+/// What it shares with others; all of it outlives the worker.
+struct Shared {
+    pipeline::FramePool& pool;
+    const table::Published& published;
+    table::Epochs& epochs;
+    const table::Liveness& liveness;
+    table::CounterBlock counters;            // its own block
+    ring::Wakeup* host_wakeup = nullptr;     // after frames were punted
+    ring::Wakeup* control_wakeup = nullptr;  // after a neighbour was asked for
+    std::function<void()> enter_thread =
+        nullptr;  // once, on its thread (drivers have state a thread)
+    std::function<void()> leave_thread = nullptr;
+};
+
+class Worker {
+  public:
+    static constexpr std::size_t kPuntRing = 1024;
+    static constexpr std::size_t kHostRing = 1024;
+    static constexpr std::size_t kResolveRing = 256;
+
+    Worker(const Options& options, const Shared& shared);
+    ~Worker();
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    /// Before start(): this worker's queue pair of the port.
+    void add_port(PortId port, std::unique_ptr<PortIo> io);
+
+    /// Fails when the thread cannot be pinned.
+    Status start();
+    /// Ends after the current turn. Frames that are still on hold or in rings stay there.
+    void stop();
+
+    /// One turn on the caller's thread (tests; start() does it on its own). How many frames moved.
+    std::size_t turn() noexcept;
+
+    [[nodiscard]] ring::Spsc<pipeline::PuntedFrame>& punts() noexcept { return punts_; }
+    [[nodiscard]] ring::Spsc<pipeline::HostFrame>& from_host() noexcept { return from_host_; }
+    [[nodiscard]] ring::Spsc<ring::ResolveRequest>& resolves() noexcept { return resolves_; }
+    /// Notify after a push to from_host().
+    [[nodiscard]] ring::Wakeup& wakeup() noexcept { return wakeup_; }
+
+  private:
+    struct Attached {
+        PortId port;
+        std::unique_ptr<PortIo> io;
+    };
+    std::size_t poll_port(Attached& attached) noexcept;
+    std::size_t poll_host() noexcept;
+    void poll_held(bool worked) noexcept;
+    void transmit_all() noexcept;
+    void transmit(Attached& attached) noexcept;
+    void drop_for_absent_ports() noexcept;
+    void tell_others() noexcept;
+    void run() noexcept;
+    void sleep(std::uint64_t nanoseconds) noexcept;
+    void count_turn(std::uint64_t begin, std::size_t frames) noexcept;
+    Status pin();
+
+    Options options_;
+    Shared shared_;
+    ring::Spsc<pipeline::PuntedFrame> punts_{kPuntRing};
+    ring::Spsc<pipeline::HostFrame> from_host_{kHostRing};
+    ring::Spsc<ring::ResolveRequest> resolves_{kResolveRing};
+    ring::Wakeup wakeup_;
+    Descriptor epoll_;
+    std::vector<Attached> ports_;
+    std::unique_ptr<std::array<pipeline::PortOutput, pipeline::kMaxPorts>> outputs_;
+    pipeline::Context context_;
+    std::uint64_t neighbor_generation_ = 0;
+    std::uint64_t next_tick_ = 0;  // cycles
+    std::uint64_t tick_ = 0;       // cycles
+    std::atomic<bool> stop_{false};
+    std::thread thread_;
+};
+
+}  // namespace wye::worker
