@@ -216,7 +216,7 @@ class Story:
         state = {}
         for pop in POPS:
             rows = self.topology.show(pop, "routes")
-            state[pop] = sorted((r["vrf"], r["prefix"], r["state"], str(r["nexthops"]))
+            state[pop] = sorted((r["vrf"], r["prefix"], r["state"], r["nexthop"], r.get("vport") or "")
                                 for r in rows)
         return state
 

@@ -11,6 +11,7 @@ in PoP X's own network namespace, and in its tenants' (`red`, `blue` in its priv
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -196,24 +197,30 @@ class Topology:
                 self.start_dataplane(pop)
                 self.start_shim(pop, frr=frr)
             for pop in pops:
-                self.await_ready(pop)
-                if frr:
+                self.await_ready(pop, routes=not frr)  # the twins are there
+            if frr:
+                for pop in pops:
                     self.start_frr(pop)
+                for pop in pops:
+                    self.await_ready(pop)
         except BaseException:
             self.lab.down()
             raise
 
-    def await_ready(self, pop: str, seconds: float = 20) -> None:
-        """The shim is connected to the data plane and its manifest is in force."""
+    def await_ready(self, pop: str, routes: bool = True, seconds: float = 20) -> None:
+        """The shim is connected, its manifest is in force, and (`routes`) so are FRR's routes."""
         deadline = time.monotonic() + seconds
+        wanted = {"data plane": "connected", "manifest": "applied", "policy replay": "done"}
+        if routes:
+            wanted["routes replay"] = "done"
         while True:
             status = self.status(pop)
-            if status and status.get("dataplane") == "connected" and status.get("settled"):
+            if all(status.get(item) == state for item, state in wanted.items()):
                 return
             if time.monotonic() > deadline:
-                raise LabError(f"PoP {pop} does not come up; its status: {status}; see "
-                               f"{self.lab.logs}/{pop}-shim.log and {pop}-dataplane.log")
-            time.sleep(0.1)
+                raise LabError(f"PoP {pop} does not come up; its status: {status or 'no answer'}; "
+                               f"see {self.lab.logs}/{pop}-shim.log and {pop}-dataplane.log")
+            time.sleep(0.05)
 
     # -- questions ------------------------------------------------------------------------------
 
@@ -222,16 +229,14 @@ class Topology:
                             *words, check=check)
 
     def show(self, pop: str, what: str, *words: str):
-        import json
         return json.loads(self.wyectl(pop, "show", what, "--json", *words).stdout)
 
-    def status(self, pop: str) -> dict | None:
-        import json
+    def status(self, pop: str) -> dict[str, str]:
+        """item → state; empty while the shim does not answer."""
         done = self.wyectl(pop, "show", "status", "--json", check=False)
         if done.returncode != 0:
-            return None
-        answer = json.loads(done.stdout)
-        return answer[0] if isinstance(answer, list) and answer else answer
+            return {}
+        return {row["item"]: row["state"] for row in json.loads(done.stdout)}
 
     def vtysh(self, pop: str, *lines: str) -> str:
         """Types lines into vtysh, as a person would (each line one -c)."""
