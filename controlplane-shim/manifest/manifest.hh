@@ -19,7 +19,8 @@
 //         - {name: red-b, kind: vxlan, local: 192.0.2.1, remote: 192.0.2.2, vni: 100}
 //       vports:
 //         - {name: red-site, vrf: red, port: access, vlan: 10, mac: 02:…, ingress_acl: guard}
-//         - {name: red-pop-b, vrf: red, tunnel: red-b, mac: 02:…, neighbors: [{address: …, mac: …}]}
+//         - {name: red-pop-b, vrf: red, tunnel: red-b, mac: 02:…, neighbors: [{address: …, mac:
+//         …}]}
 //       acls:
 //         - name: guard
 //           default: permit
