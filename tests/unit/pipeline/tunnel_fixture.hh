@@ -29,7 +29,7 @@ struct TunnelChoice {
 
 class TunnelTables {
   public:
-    static constexpr std::uint32_t kLimit = 64;
+    static constexpr std::uint32_t kLimit = 1024;
 
     TunnelTables() {
         auto& header = arena_.header();
