@@ -10,6 +10,7 @@
 
 #include "dataplane/base/ids.hh"
 #include "dataplane/pipeline/frame.hh"
+#include "dataplane/pipeline/limits.hh"
 #include "dataplane/ring/resolve_request.hh"
 #include "dataplane/ring/spsc.hh"
 #include "dataplane/table/arena.hh"
@@ -50,8 +51,10 @@ struct PortOutput {
 };
 
 class HoldTable;    // pipeline/hold.hh
+class IcmpLimiter;  // pipeline/icmp_limiter.hh
 class PuntPolicer;  // pipeline/punt.hh
 class TenantRoots;  // pipeline/tenant_roots.hh
+struct Burst;       // pipeline/burst.hh
 
 struct Context {
     table::ArenaView arena;  // none: every packet is dropped as no_tables
@@ -64,11 +67,14 @@ struct Context {
     ring::Spsc<ring::ResolveRequest>* resolve = nullptr;
     std::array<PortOutput, kMaxPorts>* outputs = nullptr;
 
-    Context();  // makes what follows
+    explicit Context(const Limits& limits = {});  // makes what follows
     ~Context();
+    Limits limits;
     std::unique_ptr<HoldTable> hold;
     std::unique_ptr<PuntPolicer> policer;
+    std::unique_ptr<IcmpLimiter> icmp;
     std::unique_ptr<TenantRoots> roots;
+    std::unique_ptr<Burst> burst;
 };
 
 }  // namespace wye::pipeline

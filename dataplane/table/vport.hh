@@ -45,7 +45,12 @@ struct alignas(64) VportPolicy {
     std::uint8_t admin_up;
     std::uint8_t reserved[3];
     std::uint32_t group_tag;
-    std::uint32_t padding[7];
+    /// Addresses of the router on this vport, the source of ICMP errors that leave by it; zero:
+    /// none known. The control thread fills them from the `local` routes that point at this vport
+    /// (source6: one that is not link-local); a route change rewrites the tenant's policy.
+    net::Ipv4Address source4;
+    net::Ipv6Address source6;
+    std::uint32_t padding[2];
 };
 static_assert(sizeof(VportPolicy) == 64);
 

@@ -1,0 +1,215 @@
+#include "dataplane/pipeline/pipelines.hh"
+
+#include "dataplane/net/ethernet.hh"
+#include "dataplane/pipeline/admit_packet.hh"
+#include "dataplane/pipeline/burst.hh"
+#include "dataplane/pipeline/classify_vport.hh"
+#include "dataplane/pipeline/forward_packet.hh"
+#include "dataplane/pipeline/hold.hh"
+#include "dataplane/pipeline/icmp_error.hh"
+#include "dataplane/pipeline/ledger.hh"
+#include "dataplane/pipeline/look_up.hh"
+#include "dataplane/pipeline/match_acl.hh"
+#include "dataplane/pipeline/punt.hh"
+#include "dataplane/pipeline/receive_host.hh"
+#include "dataplane/pipeline/resolve_leaf.hh"
+#include "dataplane/pipeline/tenant_roots.hh"
+
+namespace wye::pipeline {
+namespace {
+
+using table::LedgerRow;
+using table::Reason;
+
+/// How far ahead of its use a frame's first line is fetched.
+constexpr std::size_t kPrefetchDistance = 4;
+
+void discard(Context& context, const Packet& packet) noexcept {
+    context.burst->discarded.add(packet.frame, *context.pool);
+}
+
+/// Ends what a verdict ends, in exactly one place of the ledger. A packet that goes on, or an ICMP
+/// error that takes the place of the packet it is about, joins `next`.
+void settle(Context& context, std::size_t index, Verdict verdict, Live& next) noexcept {
+    Packet& packet = context.burst->packets[index];
+    switch (verdict.fate) {
+        case Fate::go_on:
+        case Fate::look_up_again:
+            next.add(index);
+            return;
+        case Fate::drop:
+            book_drop(context, packet, verdict.reason);
+            if (make_icmp_error(context, packet, verdict.error)) {
+                book(context, packet, &LedgerRow::generated);
+                next.add(index);
+                return;
+            }
+            discard(context, packet);
+            return;
+        case Fate::admit_again:  // the passes admit it themselves
+        case Fate::punt:
+        case Fate::hold:
+        case Fate::sent:
+            return;
+    }
+}
+
+/// A frame that belongs to a vport: taken by the fast path, or punted, or dropped.
+Verdict admit(Context& context, Packet& packet) noexcept {
+    Verdict verdict = admit_packet(context, packet);
+    if (verdict.fate == Fate::punt) return punt_packet(context, packet, packet.in_vport);
+    return verdict.goes_on() ? match_ingress_acl(context, packet) : verdict;
+}
+
+/// Pass 1, until the vport's policy: parse_link, classify_vport.
+void classify_pass(Context& context, PortId port, std::span<Frame> frames, Live& live) noexcept {
+    Burst& burst = *context.burst;
+    const std::uint32_t port_row = table::port_row(port);
+    for (std::size_t i = 0; i < frames.size() && i < kPrefetchDistance; ++i) {
+        __builtin_prefetch(frames[i].data);
+    }
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        if (i + kPrefetchDistance < frames.size()) {
+            __builtin_prefetch(frames[i + kPrefetchDistance].data);
+        }
+        Packet& packet = burst.packets[i];
+        packet = Packet{};
+        packet.frame = frames[i];
+        packet.port_row = port_row;
+        packet.tenant_row = table::kNoTenantRow;
+        const Verdict verdict = context.arena ? classify_vport(context, port, packet)
+                                              : Verdict::drop(Reason::no_tables);
+        book(context, packet, &LedgerRow::rx);
+        settle(context, i, verdict, live);
+    }
+}
+
+/// Pass 2, until the FIB: filter, validate, hash, match the ingress ACL.
+void admit_pass(Context& context, const Live& live, Live& next) noexcept {
+    for (const std::size_t i : live) {
+        settle(context, i, admit(context, context.burst->packets[i]), next);
+    }
+}
+
+/// Between the passes, on its own cache misses: the lookups of all packets, then the choice of
+/// members, with the next hops' records on their way.
+void look_up_pass(Context& context, const Live& live,
+                  std::array<NextHopId, kMaxBurst>& chosen) noexcept {
+    look_up(context, live);
+    for (const std::size_t i : live) {
+        const Packet& packet = context.burst->packets[i];
+        chosen[i] = choose_nexthop(context, packet.leaf, packet.flow_hash);
+    }
+}
+
+/// Pass 3: forward. A packet that came out of a tunnel is admitted here at once.
+void forward_pass(Context& context, const Live& live,
+                  const std::array<NextHopId, kMaxBurst>& chosen, Live& next) noexcept {
+    for (const std::size_t i : live) {
+        Packet& packet = context.burst->packets[i];
+        const auto* nexthop = resolve_nexthop(context, packet.leaf, chosen[i], packet.flow_hash);
+        Verdict verdict = forward_packet(context, packet, nexthop);
+        if (verdict.fate == Fate::admit_again) verdict = admit(context, packet);
+        settle(context, i, verdict, next);
+    }
+}
+
+/// Until no packet is on its way. Ends: each round ends a packet, turns it into an ICMP error (of
+/// which there is none about an error), or passes a tunnel, which is bounded.
+void route(Context& context, Live live) noexcept {
+    std::array<NextHopId, kMaxBurst> chosen;
+    while (live.count != 0) {
+        Live next;
+        look_up_pass(context, live, chosen);
+        forward_pass(context, live, chosen, next);
+        live = next;
+    }
+}
+
+void begin(Context& context) noexcept {
+    context.roots->begin_burst(context.arena);
+}
+void finish(Context& context) noexcept {
+    context.burst->discarded.flush(*context.pool);
+}
+
+}  // namespace
+
+void run_from_port(Context& context, PortId port, std::span<Frame> frames) noexcept {
+    begin(context);
+    Live classified, admitted;
+    classify_pass(context, port, frames, classified);
+    admit_pass(context, classified, admitted);
+    route(context, admitted);
+    finish(context);
+}
+
+void run_from_host(Context& context, std::span<HostFrame> frames) noexcept {
+    begin(context);
+    Live live;
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        Packet& packet = context.burst->packets[i];
+        packet = Packet{};
+        packet.frame = frames[i].frame;
+        packet.port_row = table::kHostPortRow;
+        packet.tenant_row = table::kNoTenantRow;
+        packet.origin = Origin::router;
+        const Verdict verdict = context.arena ? receive_host(context, frames[i], packet)
+                                              : Verdict::drop(Reason::no_tables);
+        book(context, packet, &LedgerRow::from_host);
+        settle(context, i, verdict, live);
+    }
+    route(context, live);
+    finish(context);
+}
+
+void run_held(Context& context, bool all) noexcept {
+    // As many as there are now: what is put back waits for the next time.
+    std::size_t left = all ? context.hold->size() : SIZE_MAX;
+    if (!context.arena) return;
+    while (left != 0 && (all || context.hold->oldest_is_due(context.now_cycles))) {
+        begin(context);
+        Live live;
+        for (std::size_t i = 0; i < kMaxBurst && left != 0; ++i, --left) {
+            const bool due = context.hold->oldest_is_due(context.now_cycles);
+            if (!all && !due) break;
+            Packet& packet = context.burst->packets[i];
+            packet = context.hold->pop_oldest();
+            packet.in_policy = context.roots->find(packet.in_vport);
+            book_released(context, packet);
+            // RFC 1812 3.3.2: unreachable only once the neighbour has not answered in time.
+            settle(context, i,
+                   due ? Verdict::drop(Reason::neighbor_unresolved, ErrorKind::host_unreachable)
+                       : Verdict::go_on(),
+                   live);
+        }
+        route(context, live);
+        finish(context);
+    }
+}
+
+void book_transmitted(Context& context, PortId port, std::size_t taken) noexcept {
+    PortOutput& output = (*context.outputs)[port.value];
+    auto& counters = context.counters;
+    constexpr auto kFull = static_cast<std::size_t>(Reason::port_transmit_full);
+    for (std::size_t i = 0; i < output.count; ++i) {
+        const PortOutput::Owner& owner = output.owners[i];
+        LedgerRow& port_row = counters.ports[owner.port_row];
+        LedgerRow& tenant_row = counters.tenants[owner.tenant_row];
+        if (i < taken) {
+            port_row.tx.add(1);
+            tenant_row.tx.add(1);
+            counters.vports[owner.vport.value].tx.add(owner.length);
+        } else {
+            port_row.drops[kFull].add(1);
+            tenant_row.drops[kFull].add(1);
+            counters.vports[owner.vport.value].drops.add(1);
+        }
+    }
+    if (taken < output.count) {
+        context.pool->release({output.frames.data() + taken, output.count - taken});
+    }
+    output.count = 0;
+}
+
+}  // namespace wye::pipeline

@@ -1,0 +1,21 @@
+// resolve_leaf: from what the FIB answered to one next hop that is alive.
+// A group's bucket is chosen by the flow hash; if its member is dead, another one that is alive,
+// again by the flow hash, so that the flows of a dead member are spread over the others and those
+// of living members stay where they are.
+#pragma once
+
+#include "dataplane/pipeline/context.hh"
+#include "dataplane/table/nexthop.hh"
+
+namespace wye::pipeline {
+
+/// Touches the group's tables, so that the next pass finds the next hop's record prefetched.
+/// An id that is none: no route (leaf none), or no member.
+NextHopId choose_nexthop(const Context& context, table::Leaf leaf,
+                         std::uint32_t flow_hash) noexcept;
+
+/// The next hop to use; null: all are dead, or the record is free.
+const table::NextHop* resolve_nexthop(const Context& context, table::Leaf leaf, NextHopId chosen,
+                                      std::uint32_t flow_hash) noexcept;
+
+}  // namespace wye::pipeline

@@ -1,0 +1,48 @@
+// What a step says about its packet. Everything but `go_on` ends the packet's way through this
+// pass.
+#pragma once
+
+#include <cstdint>
+
+#include "dataplane/table/reason.hh"
+
+namespace wye::pipeline {
+
+enum class Fate : std::uint8_t {
+    go_on,          // the next step has it
+    drop,           // counted under the reason, its buffer given back
+    punt,           // to the host stack
+    hold,           // waits for a neighbour (the step has put it there)
+    sent,           // lies in an output queue (the step has put it there)
+    look_up_again,  // it has become another packet, to be looked up in packet.vrf
+    admit_again,    // it has become another packet, whose link header is to be read
+};
+
+/// An ICMP error that goes back to the source of a dropped transit packet, if the standards allow.
+enum class ErrorKind : std::uint8_t {
+    none,
+    time_exceeded,        // 11/0; ICMPv6 3/0
+    network_unreachable,  // 3/0; 1/0
+    host_unreachable,     // 3/1; 1/3
+    prohibited,           // 3/13; 1/1
+};
+
+struct Verdict {
+    Fate fate = Fate::go_on;
+    table::Reason reason{};  // of a drop
+    ErrorKind error = ErrorKind::none;
+
+    static constexpr Verdict go_on() noexcept { return {}; }
+    static constexpr Verdict drop(table::Reason reason,
+                                  ErrorKind error = ErrorKind::none) noexcept {
+        return {Fate::drop, reason, error};
+    }
+    static constexpr Verdict punt() noexcept { return {Fate::punt}; }
+    static constexpr Verdict hold() noexcept { return {Fate::hold}; }
+    static constexpr Verdict sent() noexcept { return {Fate::sent}; }
+    static constexpr Verdict look_up_again() noexcept { return {Fate::look_up_again}; }
+    static constexpr Verdict admit_again() noexcept { return {Fate::admit_again}; }
+    [[nodiscard]] constexpr bool goes_on() const noexcept { return fate == Fate::go_on; }
+};
+
+}  // namespace wye::pipeline
