@@ -8,6 +8,8 @@
 
 namespace wye::pipeline {
 
+Context::Context() : Context(Limits{}) {}
+
 Context::Context(const Limits& chosen)
     : limits(chosen),
       hold(std::make_unique<HoldTable>(chosen)),

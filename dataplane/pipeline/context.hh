@@ -38,7 +38,8 @@ struct HostFrame {
 
 /// Frames on their way out by one port; the worker transmits them after the burst.
 struct PortOutput {
-    static constexpr std::size_t kCapacity = 4 * kMaxBurst;
+    /// Room for all that run_held can let go at once (Limits::held_packets), and a few bursts.
+    static constexpr std::size_t kCapacity = 40 * kMaxBurst;
     std::size_t count = 0;
     std::array<Frame, kCapacity> frames;
     /// Whose ledger rows to book when the port takes or refuses the frame.
@@ -67,7 +68,8 @@ struct Context {
     ring::Spsc<ring::ResolveRequest>* resolve = nullptr;
     std::array<PortOutput, kMaxPorts>* outputs = nullptr;
 
-    explicit Context(const Limits& limits = {});  // makes what follows
+    Context();  // makes what follows, within the default limits
+    explicit Context(const Limits& limits);
     ~Context();
     Limits limits;
     std::unique_ptr<HoldTable> hold;

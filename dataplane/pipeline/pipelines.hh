@@ -1,10 +1,21 @@
 // The router, to be read from here: which passes a packet goes through, in order.
 //
-//   from a port    parse_link → classify_vport → validate → (local? decapsulate and again)
-//                  → match ingress ACL → look up → next hop → match egress ACL → rewrite
-//                  → (tunnel? encapsulate, and look up again in the underlay) → transmit
-//   from a twin    the host stack's own frame: tag or encapsulate → transmit
-//   from inject    the host stack's own packet: look up → … as above
+//   from a port    classify pass   parse_link → classify_vport
+//                  admit pass      admit_packet (MAC filter, validate_ipv4 or _ipv6, hash_flow;
+//                  ARP,
+//                                  link-local and broadcast → punt) → match_ingress_acl
+//                  look-up pass    look_up → choose_nexthop
+//                  forward pass    resolve_nexthop → TTL → hold? → match_egress_acl → MTU
+//                                  → rewrite_link → decrement_ttl → send_frame
+//                     by a tunnel  … → encap_tunnel, and look up again in the underlay
+//                     to us        decap_tunnel and admit again, or punt_packet
+//                     refused      drop, and make_icmp_error takes its place: look up again
+//   from a twin    the host stack's own frame: tag or encapsulate → send_frame
+//   from inject    the host stack's own packet: look up → … as above, without TTL and ACLs
+//
+// Passes are cut where the next dependent cache miss starts: the vport's policy, the FIB, the next
+// hop's record. A frame to an address of the router passes the ingress ACL, as any unicast packet;
+// neighbour discovery and other link-local traffic does not.
 //
 // Each function takes frames that it then owns: afterwards every one of them lies in an output
 // queue, a hold slot, the punt queue or the pool, and is counted in exactly one place.

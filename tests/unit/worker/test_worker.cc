@@ -14,8 +14,10 @@
 namespace wye::pipeline {
 
 class HoldTable {};
+class IcmpLimiter {};
 class PuntPolicer {};
 class TenantRoots {};
+struct Burst {};
 Context::Context() = default;
 Context::~Context() = default;
 
