@@ -8,8 +8,8 @@
 
 namespace wye::table {
 
-struct Fib4Root;  // dataplane/table/fib4.hh: opaque here
-struct Fib6Root;  // dataplane/table/fib6.hh
+struct Fib4Root;  // dataplane/table/fib_trie.hh: opaque here
+struct Fib6Root;
 
 /// One record an id. control: rw; workers: ro. An empty VRF has two null roots and costs 32 bytes.
 struct alignas(32) Vrf {

@@ -68,7 +68,7 @@ TEST(Epochs, NothingIsReusedUnderAReader) {
         });
     }
     while (started.load() < kReaders) std::this_thread::yield();
-    for (int i = 0; i < 20000; ++i) {
+    for (int i = 0; i < 5000; ++i) {
         const std::uint32_t old = current.load();
         slots[1 - old].store(1, std::memory_order_relaxed);
         current.store(1 - old, std::memory_order_release);

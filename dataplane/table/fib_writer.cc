@@ -1,0 +1,221 @@
+// FibWriter: the RIB, the root and the choice of its form. See fib_trie.hh.
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "dataplane/base/check.hh"
+#include "dataplane/table/fib.hh"
+#include "dataplane/table/fib_rib.hh"
+#include "dataplane/table/fib_trie_writer.hh"
+
+namespace wye::table {
+namespace {
+
+/// A direct-indexed root of 2 MiB pays off when the trie below it is of its size.
+constexpr std::size_t kMakeDirectAt = 8192;
+/// Far enough below, so that a VRF at the border does not go to and fro.
+constexpr std::size_t kDropDirectAt = 2048;
+
+constexpr std::size_t root_bytes(bool is_direct) noexcept {
+    return sizeof(FibRoot) + (is_direct ? kFibDirectEntries * sizeof(FibDirectEntry) : 0);
+}
+
+}  // namespace
+
+struct FibWriter::Impl {
+    ArenaWriter& arena;
+    net::IpFamily family;
+    std::atomic<std::uint32_t>& published;
+    FibTrieWriter tries;
+    FibRib rib;
+    std::size_t make_direct_at = kMakeDirectAt;
+
+    Impl(ArenaWriter& a, net::IpFamily f, std::atomic<std::uint32_t>& root)
+        : arena(a), family(f), published(root), tries(a) {}
+
+    [[nodiscard]] Ref<FibRoot> root() const noexcept {
+        return {published.load(std::memory_order_relaxed)};
+    }
+    [[nodiscard]] FibRoot& root_record() noexcept { return *arena.writable(root()); }
+    [[nodiscard]] Ref<FibRoot> make_root(bool is_direct);
+
+    /// The trie below which a prefix longer than the direct bits, or any in a small root, lies.
+    static FibTrieWriter::Trie trie_of(FibRoot& root, FibBits bits, bool is_published) {
+        if (root.is_direct == 0) return {root.child, 0, is_published};
+        return {root.direct()[bits >> (128 - kFibDirectBits)].child, kFibDirectBits, is_published};
+    }
+    void fill_direct(FibRoot& root, FibBits bits, unsigned length) const;
+    bool publish_change(const FibRib::Prefix& prefix, bool erased);
+    bool fill_root(FibRoot& root);
+    void drop_root(Ref<FibRoot> ref, bool was_published);
+    void choose_form();
+    bool change_form(bool to_direct);
+};
+
+Ref<FibRoot> FibWriter::Impl::make_root(bool is_direct) {
+    const auto ref = arena.allocate<FibRoot>(root_bytes(is_direct));
+    if (!ref) return ref;
+    auto* made = new (arena.writable(ref)) FibRoot{};
+    made->is_direct = is_direct ? 1 : 0;
+    return ref;
+}
+
+/// Entries under a prefix no longer than the direct bits: each gets the longest such route.
+void FibWriter::Impl::fill_direct(FibRoot& root, FibBits bits, unsigned length) const {
+    constexpr unsigned kBlockPosition = kFibDirectBits - kFibStride;
+    const auto first = static_cast<std::uint32_t>(bits >> (128 - kFibDirectBits));
+    const std::uint32_t end = first + (1u << (kFibDirectBits - length));
+    FibLeaves top, middle, block;
+    rib.expand(bits, 0, top);
+    for (std::uint32_t base = first / kFibSlots * kFibSlots; base < end; base += kFibSlots) {
+        const FibBits at = FibBits{base} << (128 - kFibDirectBits);
+        if (base % (kFibSlots * kFibSlots) == 0 || base <= first) {
+            rib.expand(at, kFibStride, middle);
+        }
+        const std::uint32_t above = middle[fib_group(at, kFibStride)];
+        const std::uint32_t otherwise = above != 0 ? above : top[fib_group(at, 0)];
+        rib.expand(at, kBlockPosition, block);
+        for (std::uint32_t i = std::max(base, first); i < std::min(base + kFibSlots, end); ++i) {
+            const std::uint32_t own = block[i - base];
+            root.direct()[i].leaf.store(own != 0 ? own : otherwise, std::memory_order_release);
+        }
+    }
+}
+
+/// The RIB has changed at `prefix`: the same in the arena. False: the arena is full.
+bool FibWriter::Impl::publish_change(const FibRib::Prefix& prefix, bool erased) {
+    FibRoot& record = root_record();
+    if (erased) {
+        record.erases.store(record.erases.load(std::memory_order_relaxed) + 1,
+                            std::memory_order_release);
+    }
+    if (prefix.length == 0) {
+        record.default_leaf.store(rib.default_leaf().value, std::memory_order_release);
+        return true;
+    }
+    if (record.is_direct != 0 && prefix.length <= kFibDirectBits) {
+        fill_direct(record, prefix.bits, prefix.length);
+        return true;
+    }
+    const unsigned position = FibRib::position_of(prefix.length);
+    FibLeaves leaves;
+    rib.expand(prefix.bits, position, leaves);
+    const auto trie = trie_of(record, prefix.bits, true);
+    return erased ? tries.shrink(trie, prefix.bits, position, leaves)
+                  : tries.put(trie, prefix.bits, position, leaves);
+}
+
+/// All routes into a root that nobody sees yet.
+bool FibWriter::Impl::fill_root(FibRoot& root) {
+    root.default_leaf.store(rib.default_leaf().value, std::memory_order_relaxed);
+    if (root.is_direct != 0) fill_direct(root, 0, 0);
+    return rib.each_node([&](FibBits bits, unsigned position) {
+        if (root.is_direct != 0 && position < kFibDirectBits) return true;
+        FibLeaves leaves;
+        rib.expand(bits, position, leaves);
+        return tries.put(trie_of(root, bits, false), bits, position, leaves);
+    });
+}
+
+void FibWriter::Impl::drop_root(Ref<FibRoot> ref, bool was_published) {
+    FibRoot& record = *arena.writable(ref);
+    const bool is_direct = record.is_direct != 0;
+    tries.drop(record.child, was_published);
+    for (std::uint32_t i = 0; is_direct && i < kFibDirectEntries; ++i) {
+        tries.drop(record.direct()[i].child, was_published);
+    }
+    if (was_published) {
+        arena.retire(ref, root_bytes(is_direct));
+    } else {
+        arena.discard(ref, root_bytes(is_direct));
+    }
+}
+
+bool FibWriter::Impl::change_form(bool to_direct) {
+    const Ref<FibRoot> made = make_root(to_direct);
+    if (!made) return false;
+    if (!fill_root(*arena.writable(made))) {
+        drop_root(made, false);
+        return false;
+    }
+    const Ref<FibRoot> old = root();
+    published.store(made.unit, std::memory_order_release);
+    drop_root(old, true);
+    return true;
+}
+
+/// A form that cannot be built for want of memory is tried again when the VRF has doubled.
+void FibWriter::Impl::choose_form() {
+    if (rib.size() == 0) {
+        const Ref<FibRoot> old = root();
+        published.store(0, std::memory_order_release);
+        drop_root(old, true);
+        return;
+    }
+    const bool is_direct = root_record().is_direct != 0;
+    if (!is_direct && rib.size() >= make_direct_at) {
+        make_direct_at = change_form(true) ? kMakeDirectAt : rib.size() * 2;
+    } else if (is_direct && rib.size() <= kDropDirectAt && rib.size() % 256 == 0) {
+        change_form(false);
+    }
+}
+
+FibWriter::FibWriter(ArenaWriter& arena, net::IpFamily family, std::atomic<std::uint32_t>& root)
+    : impl_(std::make_unique<Impl>(arena, family, root)) {}
+FibWriter::FibWriter(FibWriter&&) noexcept = default;
+FibWriter::~FibWriter() = default;
+
+bool FibWriter::insert(const net::IpPrefix& prefix, Leaf leaf) {
+    WYE_CHECK(prefix.address.family == impl_->family && !leaf.is_none(),
+              "a route of this family with a leaf");
+    const auto key = FibRib::prefix_of(prefix);
+    const bool is_first = impl_->rib.size() == 0;
+    if (is_first) {
+        const Ref<FibRoot> made = impl_->make_root(false);
+        if (!made) return false;
+        impl_->published.store(made.unit, std::memory_order_release);
+    }
+    const Leaf before = impl_->rib.exchange(key, leaf);
+    if (before == leaf) return true;
+    if (!impl_->publish_change(key, false)) {
+        impl_->rib.exchange(key, before);
+        if (is_first) impl_->choose_form();
+        return false;
+    }
+    impl_->choose_form();
+    return true;
+}
+
+bool FibWriter::erase(const net::IpPrefix& prefix) {
+    if (prefix.address.family != impl_->family) return false;
+    const auto key = FibRib::prefix_of(prefix);
+    const Leaf before = impl_->rib.exchange(key, Leaf::none());
+    if (before.is_none()) return false;
+    if (!impl_->publish_change(key, true)) {
+        impl_->rib.exchange(key, before);
+        return false;
+    }
+    impl_->choose_form();
+    return true;
+}
+
+std::optional<Leaf> FibWriter::find(const net::IpPrefix& prefix) const {
+    if (prefix.address.family != impl_->family) return std::nullopt;
+    const Leaf leaf = impl_->rib.find(FibRib::prefix_of(prefix));
+    return leaf.is_none() ? std::nullopt : std::optional(leaf);
+}
+
+std::size_t FibWriter::size() const noexcept {
+    return impl_->rib.size();
+}
+
+void FibWriter::clear() {
+    const Ref<FibRoot> old = impl_->root();
+    impl_->rib.clear();
+    impl_->make_direct_at = kMakeDirectAt;
+    if (!old) return;
+    impl_->published.store(0, std::memory_order_release);
+    impl_->drop_root(old, true);
+}
+
+}  // namespace wye::table

@@ -1,0 +1,149 @@
+// Readers look up while the writer churns and reclaims. Run under ThreadSanitizer as well.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "dataplane/table/epoch.hh"
+#include "tests/unit/table/fib_fixture.hh"
+
+namespace wye::table {
+namespace {
+
+using net::IpAddress;
+using net::IpFamily;
+using net::IpPrefix;
+
+constexpr std::uint32_t kReaders = 2;
+
+/// An arena in which what was retired is allocated again as soon as the readers let it.
+struct Churned : FibUnderTest {
+    Epochs epochs{kReaders};
+    std::atomic<bool> stop{false};
+    std::atomic<std::uint32_t> started{0};
+    std::atomic<std::uint64_t> bursts{0};
+    std::uint64_t sealed = 0;
+    std::vector<std::thread> threads;
+
+    explicit Churned(IpFamily f) : FibUnderTest(f, 64 << 20) {}
+
+    template <class Check>  // check() looks up; on a reader's thread
+    void start_readers(Check check) {
+        for (std::uint32_t r = 0; r < kReaders; ++r) {
+            threads.emplace_back([this, r, check] {
+                epochs.register_reader(r);
+                started += 1;
+                while (!stop.load(std::memory_order_relaxed)) {
+                    check();
+                    bursts.fetch_add(1, std::memory_order_relaxed);
+                    epochs.quiescent(r);
+                }
+                epochs.unregister_reader(r);
+            });
+        }
+        while (started.load() < kReaders) std::this_thread::yield();
+    }
+    /// Once every few changes, as the control thread does; never waits.
+    void poll() {
+        if (sealed != 0 && !epochs.reached(sealed)) return;
+        arena.release_through(sealed);
+        sealed = epochs.advance();
+        arena.seal(sealed);
+    }
+    void join() {
+        stop = true;
+        for (auto& thread : threads) thread.join();
+        threads.clear();
+    }
+    ~Churned() { join(); }
+};
+
+class FibConcurrent : public testing::TestWithParam<IpFamily> {};
+INSTANTIATE_TEST_SUITE_P(Families, FibConcurrent, testing::Values(IpFamily::ipv4, IpFamily::ipv6),
+                         [](const auto& families) {
+                             return families.param == IpFamily::ipv4 ? "ipv4" : "ipv6";
+                         });
+
+// Host routes stay; everything around them comes and goes, including the form of the root.
+TEST_P(FibConcurrent, StableRoutesAreNeverMissed) {
+    Crowd crowd(GetParam(), 1);
+    Churned fib(GetParam());
+    const std::uint8_t bits = net::address_bits(GetParam());
+    std::vector<IpAddress> stable;
+    for (std::uint32_t i = 0; i < 60; ++i) {
+        stable.push_back(crowd.address());
+        ASSERT_TRUE(fib.writer.insert({stable.back(), bits}, Leaf::of(NextHopId{77})));
+    }
+    std::atomic<int> missed{0};
+    fib.start_readers([&] {
+        for (const Leaf leaf : fib.lookup_all(stable)) {
+            if (leaf != Leaf::of(NextHopId{77})) missed += 1;
+        }
+        for (std::size_t i = 0; i < 4; ++i) {
+            if (fib.lookup(stable[i]) != Leaf::of(NextHopId{77})) missed += 1;
+        }
+    });
+    std::vector<IpPrefix> churned;
+    std::size_t largest = 0;
+    for (int i = 0; i < 160000 || fib.bursts.load() < 200; ++i) {
+        IpPrefix prefix = crowd.prefix();
+        // Hosts are the stable ones; very short ones are slow over a direct-indexed root.
+        if (prefix.length == bits || (prefix.length < 10 && i % 64 != 0)) {
+            prefix = {net::mask(prefix.address, 24), 24};
+        }
+        // Grows to more than a small root holds, and shrinks again.
+        if (i / 40000 % 2 == 0) {
+            if (!fib.writer.find(prefix)) churned.push_back(prefix);
+            ASSERT_TRUE(fib.writer.insert(prefix, crowd.leaf()));
+            largest = std::max(largest, fib.writer.size());
+        } else if (!churned.empty()) {
+            ASSERT_TRUE(fib.writer.erase(churned.back()));
+            churned.pop_back();
+        }
+        if (i % 8 == 0) fib.poll();
+    }
+    fib.join();
+    EXPECT_EQ(missed.load(), 0);
+    EXPECT_GT(largest, 8192u);  // the root was direct-indexed for a while
+}
+
+// Made before broken: the address is covered at every instant, by the specific route or by one of
+// the covering ones, in the same node, in nodes above, and by the default route.
+TEST_P(FibConcurrent, MakeBeforeBreakIsSeenAsSuch) {
+    Crowd crowd(GetParam(), 2);
+    Churned fib(GetParam());
+    const IpAddress address = crowd.address();
+    std::vector<IpPrefix> covering;
+    for (const unsigned length : {0u, 3u, 8u, 14u, 17u, 20u, 24u, 26u, 29u, 32u}) {
+        const auto l = static_cast<std::uint8_t>(length);
+        covering.push_back({net::mask(address, l), l});
+    }
+    // Company, so that blocks have other routes and are replaced rather than removed.
+    for (int i = 0; i < 300; ++i) {
+        const auto around = crowd.around(covering[crowd.random() % covering.size()]);
+        const IpPrefix host{around[2], net::address_bits(GetParam())};
+        if (host.address == address) continue;
+        ASSERT_TRUE(fib.writer.insert(host, Leaf::of(NextHopId{1})));
+    }
+    ASSERT_TRUE(fib.writer.insert(covering[0], Leaf::of(NextHopId{100})));
+    const std::vector<IpAddress> burst(8, address);
+    std::atomic<int> missed{0};
+    fib.start_readers([&] {
+        for (const Leaf leaf : fib.lookup_all(burst)) missed += leaf.is_none() ? 1 : 0;
+        if (fib.lookup(address).is_none()) missed += 1;
+    });
+    std::size_t current = 0;
+    for (int i = 0; i < 60000 || fib.bursts.load() < 200; ++i) {
+        const std::size_t next = crowd.random() % covering.size();
+        if (next == current) continue;
+        ASSERT_TRUE(fib.writer.insert(covering[next], Leaf::of(NextHopId{100})));
+        ASSERT_TRUE(fib.writer.erase(covering[current]));
+        current = next;
+        if (i % 4 == 0) fib.poll();
+    }
+    fib.join();
+    EXPECT_EQ(missed.load(), 0);
+}
+
+}  // namespace
+}  // namespace wye::table
