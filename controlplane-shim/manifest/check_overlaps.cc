@@ -63,7 +63,7 @@ constexpr std::uint32_t overhead(net::IpFamily family) noexcept {
 void check_mtu(const Vport& vport, const Place& place, const Tunnel& tunnel,
                const std::map<std::string, const Vport*>& smallest, Problems& problems) {
     const auto narrow = smallest.find(tunnel.underlay_vrf);
-    if (narrow == smallest.end()) return;
+    if (narrow == smallest.end() || vport.mtu == kUnreadable) return;
     const std::uint32_t room = narrow->second->mtu;
     const std::uint32_t extra = overhead(tunnel.local.family);
     if (vport.mtu + extra <= room) return;
@@ -74,6 +74,20 @@ void check_mtu(const Vport& vport, const Place& place, const Tunnel& tunnel,
         text += "give this vport mtu: " + std::to_string(room - extra) + ", or ";
     text += "raise that one to " + std::to_string(vport.mtu + extra);
     problem_at(problems, place, "mtu", std::move(text));
+}
+
+/// The vport with the smallest MTU of each underlay VRF, by the VRF's name.
+std::map<std::string, const Vport*> narrowest_of_underlays(const Draft& draft) {
+    std::map<std::string, const Vport*> narrowest;
+    for_all_vports(draft, [&](const DraftTenant& tenant, const Vport& vport, const Place&) {
+        const bool in_own_underlay = std::ranges::any_of(
+            tenant.tenant.vrfs,
+            [&vport](const Vrf& vrf) { return vrf.underlay && vrf.name == vport.vrf; });
+        if (!in_own_underlay || vport.mtu == kUnreadable) return;
+        const auto [entry, is_new] = narrowest.emplace(vport.vrf, &vport);
+        if (!is_new && vport.mtu < entry->second->mtu) entry->second = &vport;
+    });
+    return narrowest;
 }
 
 std::string namespace_of(const KernelVrf& kernel) {
@@ -88,7 +102,8 @@ void check_attachments(const Draft& draft, Problems& problems) {
     Taken<std::pair<std::string, net::IpAddress>> addresses(problems);
     for_all_vports(draft, [&](const DraftTenant&, const Vport& vport, const Place& place) {
         const std::string owner = "vport " + vport.name;
-        if (vport.kind == VportKind::port && !vport.port.empty()) {
+        if (vport.kind == VportKind::port && !vport.port.empty() && vport.vlan != kUnreadable &&
+            vport.inner_vlan != kUnreadable) {
             places.add({vport.port, vport.vlan, vport.inner_vlan}, owner, place,
                        vport.vlan == kNoVlan ? "port" : "vlan", attachment_text(vport),
                        "choose another VLAN");
@@ -130,11 +145,7 @@ void check_tunnels(const Draft& draft, Problems& problems) {
                         " is",
                     "give this tunnel another VNI");
             });
-    std::map<std::string, const Vport*> smallest;  // by VRF
-    for_all_vports(draft, [&](const DraftTenant&, const Vport& vport, const Place&) {
-        const auto [entry, is_new] = smallest.emplace(vport.vrf, &vport);
-        if (!is_new && vport.mtu < entry->second->mtu) entry->second = &vport;
-    });
+    const auto smallest = narrowest_of_underlays(draft);
     for_all_vports(draft, [&](const DraftTenant&, const Vport& vport, const Place& place) {
         const auto tunnel = by_name.find(vport.tunnel);
         if (vport.tunnel.empty() || tunnel == by_name.end()) return;
@@ -148,7 +159,8 @@ void check_kernel(const Draft& draft, Problems& problems) {
     std::map<std::string, const Vrf*> by_name;
     for_all(draft, &Tenant::vrfs, &DraftTenant::vrfs,
             [&](const DraftTenant&, const Vrf& vrf, const Place& place) {
-                if (vrf.name.empty()) return;
+                const bool in_this = vrf.kernel.kind == KernelVrf::Kind::this_namespace;
+                if (vrf.name.empty() || (!in_this && vrf.kernel.name.empty())) return;
                 by_name.emplace(vrf.name, &vrf);
                 const std::string owner = "VRF " + vrf.name;
                 switch (vrf.kernel.kind) {

@@ -11,8 +11,11 @@ namespace wye::manifest {
 
 constexpr std::string_view kUnderlayName = "underlay";
 
+/// An MTU or VLAN that could not be read.
+constexpr std::uint16_t kUnreadable = 0;
+
 /// The places lie parallel to the tenant's vectors. A name or reference that could not be read is
-/// empty, and is not looked at again.
+/// empty, and is not looked at again: one mistake makes one problem.
 struct DraftTenant {
     Tenant tenant;
     Place place;

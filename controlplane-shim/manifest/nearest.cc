@@ -45,7 +45,7 @@ std::string suggest(std::string_view word, std::span<const std::string_view> kno
     if (const auto meant = nearest(word, known); !meant.empty()) {
         return "did you mean " + std::string(meant) + "?";
     }
-    std::string all = "known here:";
+    std::string all = "the keys here are:";
     for (const std::string_view candidate : known) {
         all += (all.back() == ':' ? " " : ", ") + std::string(candidate);
     }

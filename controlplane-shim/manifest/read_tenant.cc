@@ -44,12 +44,13 @@ void read_shared_keys(Section& section, DraftTenant& draft, std::string_view def
 void read_kernel(Section& section, KernelVrf& kernel) {
     const auto netns = section.name("netns");
     const auto device = section.interface_name("device");
+    if (section.has("netns")) {
+        kernel = {KernelVrf::Kind::netns, netns.value_or("")};
+    } else if (section.has("device")) {
+        kernel = {KernelVrf::Kind::device, device.value_or("")};
+    }
     if (section.has("netns") && section.has("device")) {
         section.problem("device", "a VRF has netns or device, not both: remove one");
-    } else if (netns) {
-        kernel = {KernelVrf::Kind::netns, *netns};
-    } else if (device) {
-        kernel = {KernelVrf::Kind::device, *device};
     }
     if (netns && (*netns == "." || *netns == "..")) {
         section.problem("netns", "is no name of a namespace in /run/netns");

@@ -25,9 +25,8 @@ void read_attachment(Section& section, Vport& vport) {
     }
     vport.kind = has_tunnel ? VportKind::tunnel : VportKind::port;
     const auto take = [&section](std::string_view key, std::uint16_t& out) {
-        if (const auto vlan = section.number(key, 1, 4094, kVlanWords)) {
-            out = static_cast<std::uint16_t>(*vlan);
-        }
+        const auto vlan = section.number(key, 1, 4094, kVlanWords);
+        if (section.has(key)) out = static_cast<std::uint16_t>(vlan.value_or(kUnreadable));
     };
     take("vlan", vport.vlan);
     take("inner_vlan", vport.inner_vlan);
@@ -119,9 +118,8 @@ Vport read_vport(const Node& node, std::string path, std::string_view default_vr
     read_attachment(section, vport);
     section.require("mac", "the router's MAC address there");
     vport.mac = section.mac("mac").value_or(net::MacAddress{});
-    if (const auto mtu = section.number("mtu", kSmallestMtu, kLargestMtu, kMtuWords)) {
-        vport.mtu = static_cast<std::uint16_t>(*mtu);
-    }
+    const auto mtu = section.number("mtu", kSmallestMtu, kLargestMtu, kMtuWords);
+    if (section.has("mtu")) vport.mtu = static_cast<std::uint16_t>(mtu.value_or(kUnreadable));
     vport.admin_up = section.boolean("admin_up").value_or(true);
     read_twin(section, vport);
     vport.ingress_acl = section.name("ingress_acl").value_or("");

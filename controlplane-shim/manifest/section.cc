@@ -267,7 +267,7 @@ void Section::finish() {
         if (key.kind != Node::Kind::scalar) continue;
         if (std::ranges::find(asked_, key.text) != asked_.end()) continue;
         problems_.add(key.line, below(printable(key.text)),
-                      "is no key that is known here: " + suggest(key.text, asked_));
+                      "is no known key: " + suggest(key.text, asked_));
     }
 }
 

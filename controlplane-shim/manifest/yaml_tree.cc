@@ -77,6 +77,10 @@ class TreeBuilder final : public YAML::EventHandler {
         Node& parent = open_.back();
         const bool is_key =
             parent.kind == Node::Kind::mapping && parent.keys.size() == parent.values.size();
+        // The parser places an absent value at whatever comes next.
+        if (!is_key && node.kind == Node::Kind::empty && parent.kind == Node::Kind::mapping) {
+            node.line = parent.keys.back().line;
+        }
         (is_key ? parent.keys : parent.values).push_back(std::move(node));
     }
 
