@@ -1,0 +1,288 @@
+#include "drivers/ethdev/port.hh"
+
+#include <fmt/format.h>
+#include <rte_bus_vdev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+
+#include "drivers/ethdev/devargs.hh"
+#include "drivers/ethdev/mbuf_frame.hh"
+
+namespace wye::drivers {
+
+using pipeline::Frame;
+
+namespace {
+
+constexpr std::uint32_t kEthernet = 14;
+constexpr std::uint32_t kTag = 4;
+
+/// One queue pair.
+class EthdevQueue final : public worker::PortIo {
+  public:
+    EthdevQueue(std::uint16_t port, std::uint16_t queue, std::uint32_t longest_untagged,
+                std::uint32_t longest_tagged)
+        : port_(port), queue_(queue) {
+        limit_frames(longest_untagged, longest_tagged);
+    }
+
+    std::size_t receive(std::span<Frame> out) noexcept override {
+        std::array<rte_mbuf*, pipeline::kMaxBurst> mbufs;
+        const auto wanted = static_cast<std::uint16_t>(std::min(out.size(), mbufs.size()));
+        const std::uint16_t n = rte_eth_rx_burst(port_, queue_, mbufs.data(), wanted);
+        std::size_t kept = 0;
+        for (std::uint16_t i = 0; i < n; ++i) {
+            if (i + 4 < n) rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + 4], void*));
+            if (normalize(mbufs[i])) [[likely]] {
+                out[kept++] = frame_of(mbufs[i]);
+            } else {
+                rte_pktmbuf_free(mbufs[i]);
+                ++not_contiguous_;
+            }
+        }
+        return kept;
+    }
+
+    std::size_t transmit(std::span<const Frame> frames) noexcept override {
+        std::size_t taken = 0;
+        while (taken < frames.size()) {
+            std::array<rte_mbuf*, pipeline::kMaxBurst> mbufs;
+            std::uint16_t n = 0;
+            while (n < mbufs.size() && taken + n < frames.size()) {
+                rte_mbuf* mbuf = mbuf_of(frames[taken + n]);
+                if (mbuf == nullptr) [[unlikely]]
+                    break;
+                mbufs[n++] = mbuf;
+            }
+            const std::uint16_t sent = rte_eth_tx_burst(port_, queue_, mbufs.data(), n);
+            taken += sent;
+            if (sent < mbufs.size()) break;
+        }
+        return taken;
+    }
+
+  private:
+    std::uint16_t port_;
+    std::uint16_t queue_;
+};
+
+std::string words_of(int error) {
+    return rte_strerror(error < 0 ? -error : error);
+}
+
+/// What is known of a PCI device that DPDK did not take.
+std::string why_not_pci(const std::string& address) {
+    const std::filesystem::path device = "/sys/bus/pci/devices/" + address;
+    std::error_code ignored;
+    if (!std::filesystem::exists(device, ignored)) {
+        return fmt::format("this machine has no PCI device {}; lspci -D lists them", address);
+    }
+    const auto driver = std::filesystem::read_symlink(device / "driver", ignored).filename();
+    if (driver.empty()) {
+        return fmt::format("{} is bound to no driver; bind it: dpdk-devbind.py -b vfio-pci {}",
+                           address, address);
+    }
+    if (driver.string().starts_with("vfio") || driver.string().starts_with("uio")) {
+        return fmt::format(
+            "{} (driver {}) could not be opened: another process has it, or the "
+            "rights to it are missing",
+            address, driver.string());
+    }
+    return fmt::format(
+        "{} is bound to the kernel's driver {}; bind it: dpdk-devbind.py -b "
+        "vfio-pci {}",
+        address, driver.string(), address);
+}
+
+}  // namespace
+
+EthdevPort::EthdevPort(PortSpecification specification, std::uint16_t queues)
+    : specification_(std::move(specification)), queues_(queues) {}
+
+EthdevPort::~EthdevPort() {
+    stop();
+    if (device_.empty()) return;
+    (void)rte_eth_dev_close(id_);
+    if (specification_.kind != PortKind::pci) (void)rte_vdev_uninit(device_.c_str());
+}
+
+Error EthdevPort::error(const std::string& text) const {
+    return {fmt::format("port \"{}\": {}", specification_.name.view(), text)};
+}
+
+Result<std::unique_ptr<EthdevPort>> EthdevPort::probe(const PortSpecification& specification,
+                                                      std::uint16_t queues) {
+    std::unique_ptr<EthdevPort> port(new EthdevPort(specification, queues));
+    const Status done =
+        port->open_interface().and_then([&] { return port->probe_device(); }).and_then([&] {
+            return port->find_mtu();
+        });
+    if (!done) return tl::unexpected(port->error(done.error().text));
+    return port;
+}
+
+Status EthdevPort::open_interface() {
+    if (specification_.kind == PortKind::tap && KernelInterface::open(specification_.interface)) {
+        return fail(fmt::format("interface \"{}\" exists already; a tap port makes its own",
+                                specification_.interface));
+    }
+    if (specification_.kind != PortKind::af_packet) return {};
+    auto opened = KernelInterface::open(specification_.interface);
+    if (!opened) return tl::unexpected(opened.error());
+    interface_.emplace(std::move(*opened));
+    if (auto claimed = interface_->claim(); !claimed) return claimed;
+    if (specification_.mtu) {
+        if (auto set = interface_->set_mtu(*specification_.mtu); !set) return set;
+    }
+    interface_->disable_receive_merging();
+    return interface_->set_up();
+}
+
+Status EthdevPort::probe_device() {
+    std::uint16_t mtu = specification_.mtu.value_or(mtu_);
+    if (interface_) mtu = interface_->mtu().value_or(mtu);
+    const Devargs devargs = devargs_of(specification_, queues_, mtu);
+    if (specification_.kind == PortKind::pci) {
+        if (rte_eth_dev_get_port_by_name(devargs.name.c_str(), &id_) != 0) {
+            return fail(why_not_pci(specification_.pci_address));
+        }
+        device_ = devargs.name;
+        return {};
+    }
+    const int error = rte_vdev_init(devargs.name.c_str(), devargs.arguments.c_str());
+    if (error != 0) {
+        return fail(
+            fmt::format("DPDK does not make the device {} ({}): {}; its own words are above",
+                        devargs.name, devargs.arguments, words_of(error)));
+    }
+    if (rte_eth_dev_get_port_by_name(devargs.name.c_str(), &id_) != 0) {
+        (void)rte_vdev_uninit(devargs.name.c_str());
+        return fail(fmt::format("{} is no network device", devargs.name));
+    }
+    device_ = devargs.name;
+    return {};
+}
+
+Status EthdevPort::find_mtu() {
+    if (specification_.kind == PortKind::tap) {
+        auto opened = KernelInterface::open(specification_.interface);
+        if (!opened) return tl::unexpected(opened.error());
+        interface_.emplace(std::move(*opened));
+        if (specification_.mtu) {
+            if (auto set = interface_->set_mtu(*specification_.mtu); !set) return set;
+        }
+    }
+    if (interface_) {
+        const auto mtu = interface_->mtu();
+        if (!mtu) return tl::unexpected(mtu.error());
+        mtu_ = *mtu;
+    } else if (specification_.mtu) {
+        mtu_ = *specification_.mtu;
+    } else if (rte_eth_dev_get_mtu(id_, &mtu_) != 0) {
+        mtu_ = 1500;
+    }
+    constexpr std::uint16_t kLargest = 9216;
+    if (mtu_ > kLargest) {
+        return fail(
+            fmt::format("an MTU of {} is too large; set mtu: to at most {}", mtu_, kLargest));
+    }
+    return {};
+}
+
+std::uint32_t EthdevPort::longest_frame() const {
+    return mtu_ + kEthernet + 2 * kTag;
+}
+
+std::uint32_t EthdevPort::buffer_bytes() const {
+    if (specification_.kind != PortKind::af_packet) return longest_frame();
+    return packet_slot_bytes(mtu_);
+}
+
+Status EthdevPort::start(MbufPool& pool) {
+    const Status done = configure().and_then([&] { return setup_queues(pool); }).and_then([&] {
+        const int failed = rte_eth_dev_start(id_);
+        return failed == 0 ? Status{} : Status(fail("does not start: " + words_of(failed)));
+    });
+    if (!done) return tl::unexpected(error(done.error().text));
+    started_ = true;
+    // Where it cannot be switched on it is not needed (pcap, ring).
+    if (specification_.promiscuous) (void)rte_eth_promiscuous_enable(id_);
+    return {};
+}
+
+Status EthdevPort::configure() {
+    rte_eth_dev_info info{};
+    if (const int failed = rte_eth_dev_info_get(id_, &info); failed != 0) {
+        return fail("tells nothing about itself: " + words_of(failed));
+    }
+    const unsigned most = std::min(info.max_rx_queues, info.max_tx_queues);
+    if (most < queues_) {
+        return fail(
+            fmt::format("has {} queue(s), but each of the {} workers needs one; use fewer "
+                        "workers or another kind of port",
+                        most, queues_));
+    }
+    rte_eth_conf conf{};
+    if (specification_.kind == PortKind::pci) conf.rxmode.mtu = mtu_;
+    conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+    const std::uint64_t spread =
+        info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+    if (queues_ > 1 && spread != 0) {
+        conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+        conf.rx_adv_conf.rss_conf.rss_hf = spread;
+    }
+    const int failed = rte_eth_dev_configure(id_, queues_, queues_, &conf);
+    if (failed == 0) return {};
+    return fail(fmt::format("does not take {} queue(s) with an MTU of {}: {}", queues_, mtu_,
+                            words_of(failed)));
+}
+
+Status EthdevPort::setup_queues(MbufPool& pool) {
+    std::uint16_t rx = specification_.rx_descriptors;
+    std::uint16_t tx = specification_.tx_descriptors;
+    if (const int failed = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx); failed != 0) {
+        return fail("takes no such queues: " + words_of(failed));
+    }
+    const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
+    for (std::uint16_t queue = 0; queue < queues_; ++queue) {
+        int failed = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pool.mempool());
+        if (failed == 0) failed = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr);
+        if (failed != 0) return fail(fmt::format("queue {}: {}", queue, words_of(failed)));
+    }
+    return {};
+}
+
+void EthdevPort::stop() {
+    if (!started_) return;
+    (void)rte_eth_dev_stop(id_);
+    started_ = false;
+}
+
+std::unique_ptr<worker::PortIo> EthdevPort::queue(std::uint16_t index) {
+    // The kernel's rings stop for good at a frame that the interface would not send; it allows one
+    // 802.1Q tag above the MTU. Other devices have room for two tags.
+    const std::uint32_t untagged = interface_ ? mtu_ + kEthernet : longest_frame();
+    const std::uint32_t tagged = interface_ ? untagged + kTag : longest_frame();
+    return std::make_unique<EthdevQueue>(id_, index, untagged, tagged);
+}
+
+net::MacAddress EthdevPort::mac() const {
+    rte_ether_addr address{};
+    (void)rte_eth_macaddr_get(id_, &address);
+    net::MacAddress mac;
+    std::copy_n(address.addr_bytes, mac.bytes.size(), mac.bytes.begin());
+    return mac;
+}
+
+bool EthdevPort::link_up() const {
+    if (interface_) return interface_->running();
+    rte_eth_link link{};
+    return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+}  // namespace wye::drivers

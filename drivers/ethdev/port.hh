@@ -1,0 +1,65 @@
+// EthdevPort: a port of the configuration as a device of DPDK, and its queue pairs as PortIo.
+//
+// Life: probe (takes the device; the buffers are made then, for the longest frame of all ports),
+// start (one queue pair a worker), stop. Errors name the port and say what to do.
+//
+// What a back end does that a step may not: af_packet and tap make system calls in receive and
+// transmit; af_packet may wait in transmit for the kernel to free its ring, and drops what the
+// kernel then refuses without telling, so such a frame counts as transmitted. pcap writes a file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "dataplane/base/result.hh"
+#include "dataplane/net/address.hh"
+#include "dataplane/worker/port_io.hh"
+#include "drivers/ethdev/kernel_interface.hh"
+#include "drivers/ethdev/mbuf_pool.hh"
+#include "drivers/ethdev/port_specification.hh"
+
+namespace wye::drivers {
+
+class EthdevPort {
+  public:
+    static Result<std::unique_ptr<EthdevPort>> probe(const PortSpecification& specification,
+                                                     std::uint16_t queues);
+    ~EthdevPort();  // stops, and gives the device back
+    EthdevPort(const EthdevPort&) = delete;
+    EthdevPort& operator=(const EthdevPort&) = delete;
+
+    Status start(MbufPool& pool);
+    void stop();
+    /// After start(). Outlived by the port.
+    [[nodiscard]] std::unique_ptr<worker::PortIo> queue(std::uint16_t index);
+
+    [[nodiscard]] const PortSpecification& specification() const { return specification_; }
+    [[nodiscard]] std::uint16_t mtu() const { return mtu_; }
+    /// Of a whole frame with two tags, bytes.
+    [[nodiscard]] std::uint32_t longest_frame() const;
+    /// What the device may write into a buffer: the buffers of start() are made for it.
+    [[nodiscard]] std::uint32_t buffer_bytes() const;
+    [[nodiscard]] net::MacAddress mac() const;
+    [[nodiscard]] bool link_up() const;
+
+  private:
+    EthdevPort(PortSpecification specification, std::uint16_t queues);
+    Status open_interface();
+    Status probe_device();
+    Status find_mtu();
+    Status configure();
+    Status setup_queues(MbufPool& pool);
+    [[nodiscard]] Error error(const std::string& text) const;
+
+    PortSpecification specification_;
+    std::uint16_t queues_;
+    std::uint16_t id_ = 0xffff;  // DPDK's number
+    std::uint16_t mtu_ = 1500;
+    std::string device_;  // its name in DPDK, once probed
+    std::optional<KernelInterface> interface_;
+    bool started_ = false;
+};
+
+}  // namespace wye::drivers
