@@ -13,12 +13,15 @@
  * template  file of frames of `size` bytes, one after the other, instead of the generator
  * counters  file into which {received, sent} are written as two 64-bit words, to be sampled from
  *           outside while the application runs
+ * capture   pcap file for one burst of what is sent, after the first million: to see that the
+ *           application does what it is measured at
  *
  * One queue pair, used by one thread. No interrupts, no offloads.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -41,6 +44,7 @@ struct source_arguments {
     uint64_t size;
     char* template_path;
     char* counters_path;
+    char* capture_path;
 };
 
 struct source {
@@ -52,8 +56,12 @@ struct source {
     struct rte_mempool* pool;
     volatile uint64_t* counters; /* received, sent: in the shared file, or in `own_counters` */
     uint64_t own_counters[2];
+    FILE* capture; /* until the burst is written */
     struct rte_ether_addr mac;
 };
+
+/* So late that an application that is still being set up has settled. */
+static const uint64_t capture_after = 1000000;
 
 static uint16_t source_receive(void* queue, struct rte_mbuf** packets, uint16_t wanted) {
     struct source* source = queue;
@@ -73,8 +81,24 @@ static uint16_t source_receive(void* queue, struct rte_mbuf** packets, uint16_t 
     return wanted;
 }
 
+static void write_capture(struct source* source, struct rte_mbuf** packets, uint16_t count) {
+    const uint32_t file_header[6] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, UINT16_MAX, 1 /* Ethernet */};
+    fwrite(file_header, sizeof file_header, 1, source->capture);
+    for (uint16_t i = 0; i < count; ++i) {
+        const uint32_t length = packets[i]->data_len;
+        const uint32_t header[4] = {0, 0, length, length};
+        fwrite(header, sizeof header, 1, source->capture);
+        fwrite(rte_pktmbuf_mtod(packets[i], const void*), length, 1, source->capture);
+    }
+    fclose(source->capture);
+    source->capture = NULL;
+}
+
 static uint16_t source_send(void* queue, struct rte_mbuf** packets, uint16_t count) {
     struct source* source = queue;
+    if (unlikely(source->capture != NULL && source->counters[1] >= capture_after)) {
+        write_capture(source, packets, count);
+    }
     rte_pktmbuf_free_bulk(packets, count);
     source->counters[1] += count;
     return count;
@@ -103,6 +127,8 @@ static int source_close(struct rte_eth_dev* device) {
         munmap((void*)(uintptr_t)source->counters, 2 * sizeof(uint64_t));
         source->counters = source->own_counters;
     }
+    if (source->capture != NULL) fclose(source->capture);
+    source->capture = NULL;
     device->data->mac_addrs = NULL; /* inside dev_private, which ethdev frees */
     return 0;
 }
@@ -280,7 +306,7 @@ static int take_text(const char* key, const char* value, void* out) {
 }
 
 static int parse_arguments(const char* text, struct source_arguments* arguments) {
-    static const char* const keys[] = {"flows", "size", "template", "counters", NULL};
+    static const char* const keys[] = {"flows", "size", "template", "counters", "capture", NULL};
     if (text == NULL || *text == '\0') return 0;
     struct rte_kvargs* list = rte_kvargs_parse(text, keys);
     if (list == NULL) {
@@ -294,6 +320,9 @@ static int parse_arguments(const char* text, struct source_arguments* arguments)
     }
     if (result >= 0) {
         result = rte_kvargs_process(list, "counters", take_text, &arguments->counters_path);
+    }
+    if (result >= 0) {
+        result = rte_kvargs_process(list, "capture", take_text, &arguments->capture_path);
     }
     rte_kvargs_free(list);
     return result < 0 ? -EINVAL : 0;
@@ -311,6 +340,14 @@ static int fill_source(struct source* source, const struct source_arguments* arg
     if (result == 0 && arguments->counters_path != NULL) {
         result = share_counters(source, arguments->counters_path);
     }
+    if (result == 0 && arguments->capture_path != NULL) {
+        source->capture = fopen(arguments->capture_path, "wbe");
+        if (source->capture == NULL) {
+            SOURCE_ERROR("cannot make the capture %s: %s\n", arguments->capture_path,
+                         strerror(errno));
+            result = -EINVAL;
+        }
+    }
     return result;
 }
 
@@ -325,6 +362,7 @@ static int source_probe(struct rte_vdev_device* device) {
     if (result == 0) result = fill_source(ethernet->data->dev_private, &arguments);
     free(arguments.template_path);
     free(arguments.counters_path);
+    free(arguments.capture_path);
     if (result != 0) {
         if (ethernet != NULL) {
             rte_free(((struct source*)ethernet->data->dev_private)->frames);
@@ -357,4 +395,5 @@ static struct rte_vdev_driver source_driver = {.probe = source_probe, .remove = 
 
 RTE_PMD_REGISTER_VDEV(net_wye_source, source_driver);
 RTE_PMD_REGISTER_PARAM_STRING(net_wye_source,
-                              "flows=<int> size=<int> template=<path> counters=<path>");
+                              "flows=<int> size=<int> template=<path> counters=<path> "
+                              "capture=<path>");

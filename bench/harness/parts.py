@@ -1,0 +1,55 @@
+"""The Google Benchmark programs, as meson lists them.
+
+A benchmark named X/peer:NAME is the peer of X in the same program: the row of X carries it. Runs
+are repetitions, which Google Benchmark interleaves at random."""
+
+import json
+import subprocess
+import sys
+
+import figures
+
+PEER = "/peer:"
+
+
+def programs(folder):
+    """{meson name: command}."""
+    listed = subprocess.run(["meson", "introspect", "--benchmarks", str(folder)], check=True,
+                            stdout=subprocess.PIPE, text=True).stdout
+    return {entry["name"]: entry["cmd"] for entry in json.loads(listed)}
+
+
+def run(command, quick):
+    """{benchmark: ([value of each repetition], unit)}: items/s where it counts items, else time."""
+    repetitions, least = (3, "0.05") if quick else (9, "0.2")
+    done = subprocess.run(
+        [*command, "--benchmark_format=json", f"--benchmark_repetitions={repetitions}",
+         f"--benchmark_min_time={least}", "--benchmark_enable_random_interleaving=true"],
+        check=True, stdout=subprocess.PIPE, text=True)
+    results = {}
+    for entry in json.loads(done.stdout)["benchmarks"]:
+        if entry.get("run_type") != "iteration":
+            continue
+        if entry.get("error_occurred"):
+            raise RuntimeError(f"{entry['run_name']}: {entry.get('error_message')}")
+        if "items_per_second" in entry:
+            value, unit = entry["items_per_second"] / 1e6, "M/s"
+        else:
+            value, unit = entry["cpu_time"], entry["time_unit"]
+        results.setdefault(entry["run_name"], ([], unit))[0].append(value)
+    return results
+
+
+def measure(name, command, arguments):
+    print(f"bench: {name} …", file=sys.stderr, flush=True)
+    results = run(command, arguments.quick)
+    rows = []
+    for benchmark, (values, unit) in results.items():
+        if PEER in benchmark:
+            continue
+        peers = [other for other in results if other.startswith(benchmark + PEER)]
+        for peer in peers or [None]:
+            rows.append(figures.row_of(
+                f"{name}/{benchmark}", unit, values, arguments.noise,
+                peer and peer.partition(PEER)[2], peer and results[peer][0]))
+    return rows
