@@ -44,7 +44,7 @@ def measure(name, command, arguments):
     print(f"bench: {name} …", file=sys.stderr, flush=True)
     results = run(command, arguments.quick)
     rows = []
-    for benchmark, (values, unit) in results.items():
+    for benchmark, (values, unit) in sorted(results.items()):
         if PEER in benchmark:
             continue
         peers = [other for other in results if other.startswith(benchmark + PEER)]
