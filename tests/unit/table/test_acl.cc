@@ -1,0 +1,396 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "dataplane/table/arena_writer.hh"
+#include "tests/unit/table/acl_random.hh"
+
+namespace wye::table {
+namespace {
+
+using net::IpFamily;
+
+/// Compiles into an arena and asks there; the oracle beside it.
+class AclUnderTest {
+  public:
+    AclUnderTest(std::vector<AclRuleSpec> rules, bool default_permit)
+        : rules_(std::move(rules)), default_permit_(default_permit), arena_(make()) {
+        const auto bytes = measure_acl(rules_);
+        EXPECT_TRUE(bytes) << (bytes ? "" : bytes.error().text);
+        bytes_ = *bytes;
+        acl_ = arena_.allocate<Acl>(bytes_);
+        // Two copies, the second of which is used: the compiled form is position-independent.
+        std::vector<std::byte> elsewhere(bytes_ + 64);
+        void* aligned = elsewhere.data();
+        std::size_t space = elsewhere.size();
+        std::align(64, bytes_, aligned, space);
+        const std::span<std::byte> extent(static_cast<std::byte*>(aligned), bytes_);
+        const Status compiled = compile_acl(rules_, default_permit, 1234, extent);
+        EXPECT_TRUE(compiled) << (compiled ? "" : compiled.error().text);
+        std::memcpy(static_cast<void*>(arena_.writable(Ref<std::byte>{acl_.unit})), aligned,
+                    bytes_);
+    }
+    [[nodiscard]] AclVerdict match(const AclKey& key) const {
+        return match_acl(arena_.view(), acl_, key);
+    }
+    void expect_same(const AclKey& key) const {
+        const AclVerdict expected = match_acl_naively(rules_, default_permit_, key);
+        const AclVerdict got = match(key);
+        ASSERT_EQ(got.permit, expected.permit);
+        ASSERT_EQ(got.rule, expected.rule);
+        ASSERT_EQ(got.counted, expected.counted);
+        for (std::uint8_t i = 0; i < got.counted; ++i) {
+            ASSERT_EQ(got.count_rules[i], expected.count_rules[i]);
+        }
+    }
+    [[nodiscard]] std::uint32_t counter_base() const {
+        return acl_counter_base(arena_.view(), acl_);
+    }
+    [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+  private:
+    static ArenaWriter make() {
+        ArenaLimits limits;
+        limits.tenants = limits.vrfs = limits.vports = limits.tunnels = 16;
+        limits.nexthops = limits.groups = 16;
+        limits.heap_bytes = std::uint64_t{512} << 20;
+        return std::move(*ArenaWriter::create_anonymous(limits));
+    }
+    std::vector<AclRuleSpec> rules_;
+    bool default_permit_;
+    ArenaWriter arena_;
+    Ref<Acl> acl_;
+    std::size_t bytes_ = 0;
+};
+
+struct RandomSource {
+    std::mt19937 engine;
+    std::uint32_t operator()(std::uint32_t below) {
+        return static_cast<std::uint32_t>(engine() % below);
+    }
+};
+
+AclKey tcp_key(const char* source, const char* destination, std::uint16_t port) {
+    AclKey key;
+    key.source = *net::parse_ip(source);
+    key.destination = *net::parse_ip(destination);
+    key.protocol = net::protocol::tcp;
+    key.source_port = 40000;
+    key.destination_port = port;
+    key.has_ports = true;
+    key.tcp_flags = 0x02;
+    return key;
+}
+
+AclRuleSpec tcp_port_rule(std::uint16_t port, AclAction action) {
+    AclRuleSpec rule;
+    rule.any_protocol = false;
+    rule.protocol = net::protocol::tcp;
+    rule.destination_port_low = rule.destination_port_high = port;
+    rule.action = action;
+    return rule;
+}
+
+TEST(Acl, RandomRulesAgainstTheNaiveMatcher) {
+    for (unsigned seed = 0; seed < 150; ++seed) {
+        RandomSource source{std::mt19937(seed)};
+        AclCrowd<RandomSource> crowd(source);
+        const auto family = [&source] { return source(3) != 0 ? IpFamily::ipv4 : IpFamily::ipv6; };
+        std::vector<AclRuleSpec> rules;
+        const std::uint32_t count = source(seed % 3 == 0 ? 400 : 40);
+        for (std::uint32_t i = 0; i < count; ++i) {
+            rules.push_back(crowd.rule(family()));
+            if (seed % 2 == 0 && source(3) != 0) rules.back().action = AclAction::count;
+        }
+        const AclUnderTest acl(rules, source(2) == 0);
+        for (int i = 0; i < 800; ++i) {
+            AclKey key = crowd.key(family());
+            if (!rules.empty() && source(2) == 0) {  // near a rule
+                const AclRuleSpec& rule = rules[source(count)];
+                if (rule.source.length != 0) key.source = rule.source.address;
+                if (rule.destination.length != 0 && rule.family == key.source.family) {
+                    key.destination = rule.destination.address;
+                }
+                if (key.source.family != key.destination.family) continue;
+                if (!rule.any_protocol) key.protocol = rule.protocol;
+            }
+            acl.expect_same(key);
+            if (HasFatalFailure()) FAIL() << "seed " << seed;
+        }
+    }
+}
+
+// One rule with one condition; the packet that meets it and packets that miss it by one.
+TEST(Acl, EveryFieldDecides) {
+    const AclKey base = tcp_key("10.1.2.3", "192.0.2.9", 80);
+    struct Case {
+        const char* what;
+        std::function<void(AclRuleSpec&)> condition;
+        std::function<void(AclKey&)> miss;
+    };
+    const Case cases[] = {
+        {"source", [](auto& r) { r.source = *net::parse_prefix("10.1.2.0/24"); },
+         [](auto& k) { k.source = *net::parse_ip("10.1.3.0"); }},
+        {"source, one below", [](auto& r) { r.source = *net::parse_prefix("10.1.2.0/24"); },
+         [](auto& k) { k.source = *net::parse_ip("10.1.1.255"); }},
+        {"destination", [](auto& r) { r.destination = *net::parse_prefix("192.0.2.9/32"); },
+         [](auto& k) { k.destination = *net::parse_ip("192.0.2.10"); }},
+        {"protocol",
+         [](auto& r) {
+             r.any_protocol = false;
+             r.protocol = 6;
+         },
+         [](auto& k) { k.protocol = 17; }},
+        {"source port",
+         [](auto& r) {
+             r.any_protocol = false;
+             r.protocol = 6;
+             r.source_port_low = 39999;
+             r.source_port_high = 40000;
+         },
+         [](auto& k) { k.source_port = 40001; }},
+        {"destination port",
+         [](auto& r) {
+             r.any_protocol = false;
+             r.protocol = 6;
+             r.destination_port_low = 80;
+         },
+         [](auto& k) { k.destination_port = 79; }},
+        {"TCP flags",
+         [](auto& r) {
+             r.any_protocol = false;
+             r.protocol = 6;
+             r.tcp_flags_mask = 0x12;
+             r.tcp_flags_value = 0x02;
+         },
+         [](auto& k) { k.tcp_flags = 0x12; }},
+        {"DSCP",
+         [](auto& r) {
+             r.any_dscp = false;
+             r.dscp = 0;
+         },
+         [](auto& k) { k.dscp = 46; }},
+        {"not a fragment", [](auto& r) { r.fragment = FragmentMatch::not_fragment; },
+         [](auto& k) { k.is_fragment = true; }},
+        {"family", [](auto&) {},
+         [](auto& k) {
+             k.source = *net::parse_ip("2001:db8::1");
+             k.destination = *net::parse_ip("2001:db8::2");
+         }},
+    };
+    for (const Case& c : cases) {
+        AclRuleSpec rule;
+        rule.action = AclAction::permit;
+        c.condition(rule);
+        const AclUnderTest acl({rule}, false);
+        AclKey key = base;
+        EXPECT_TRUE(acl.match(key).permit) << c.what;
+        EXPECT_EQ(acl.match(key).rule, 0u) << c.what;
+        c.miss(key);
+        EXPECT_FALSE(acl.match(key).permit) << c.what;
+        EXPECT_EQ(acl.match(key).rule, kNoRule) << c.what;
+    }
+}
+
+TEST(Acl, IcmpTypeAndCode) {
+    AclRuleSpec rule;
+    rule.family = IpFamily::ipv6;
+    rule.any_protocol = false;
+    rule.protocol = net::protocol::icmpv6;
+    rule.any_icmp = rule.any_icmp_code = false;
+    rule.icmp_type = 1;
+    rule.icmp_code = 4;
+    rule.action = AclAction::permit;
+    const AclUnderTest acl({rule}, false);
+    AclKey key = tcp_key("2001:db8::1", "2001:db8::2", 0);
+    key.protocol = net::protocol::icmpv6;
+    key.icmp_type = 1;
+    key.icmp_code = 4;
+    EXPECT_TRUE(acl.match(key).permit);
+    key.icmp_code = 3;
+    EXPECT_FALSE(acl.match(key).permit);
+    key.icmp_code = 4;
+    key.icmp_type = 2;
+    EXPECT_FALSE(acl.match(key).permit);
+}
+
+TEST(Acl, FirstMatchWinsAndCountRulesGoOn) {
+    AclRuleSpec count;
+    count.action = AclAction::count;
+    AclRuleSpec other_count = tcp_port_rule(443, AclAction::count);
+    const AclUnderTest acl(
+        {count, tcp_port_rule(80, AclAction::deny), other_count, count,
+         tcp_port_rule(443, AclAction::permit), tcp_port_rule(443, AclAction::deny)},
+        false);
+    const auto denied = acl.match(tcp_key("10.0.0.1", "10.0.0.2", 80));
+    EXPECT_FALSE(denied.permit);
+    EXPECT_EQ(denied.rule, 1u);
+    ASSERT_EQ(denied.counted, 1u);
+    EXPECT_EQ(denied.count_rules[0], 0u);
+    const auto permitted = acl.match(tcp_key("10.0.0.1", "10.0.0.2", 443));
+    EXPECT_TRUE(permitted.permit);
+    EXPECT_EQ(permitted.rule, 4u);
+    ASSERT_EQ(permitted.counted, 3u);
+    EXPECT_EQ(permitted.count_rules[1], 2u);
+    EXPECT_EQ(permitted.count_rules[2], 3u);
+    const auto by_default = acl.match(tcp_key("10.0.0.1", "10.0.0.2", 22));
+    EXPECT_EQ(by_default.rule, kNoRule);
+    EXPECT_EQ(by_default.counted, 2u);
+    EXPECT_EQ(acl.counter_base(), 1234u);
+}
+
+TEST(Acl, AtMostSoManyCountRulesAreNamed) {
+    AclRuleSpec count;
+    count.action = AclAction::count;
+    std::vector<AclRuleSpec> rules(200, count);
+    rules.push_back(tcp_port_rule(80, AclAction::permit));
+    const AclUnderTest acl(rules, false);
+    const auto verdict = acl.match(tcp_key("10.0.0.1", "10.0.0.2", 80));
+    EXPECT_TRUE(verdict.permit);
+    EXPECT_EQ(verdict.rule, 200u);
+    EXPECT_EQ(verdict.counted, kMaxCountRules);
+}
+
+// standards 26: a packet whose layer-4 header is not there matches no rule that asks for it, and is
+// not permitted by default where a rule would have asked.
+TEST(Acl, WhatCannotBeSeenIsNotPermitted) {
+    AclKey tiny = tcp_key("10.0.0.1", "10.0.0.2", 80);
+    tiny.has_ports = false;
+    tiny.is_fragment = true;  // first fragment, cut within the TCP header
+    AclKey later = tiny;
+    later.is_later_fragment = true;
+    AclKey first = tcp_key("10.0.0.1", "10.0.0.2", 80);
+    first.is_fragment = true;
+
+    const AclUnderTest permits({tcp_port_rule(80, AclAction::permit)}, false);
+    EXPECT_FALSE(permits.match(tiny).permit);
+    EXPECT_FALSE(permits.match(later).permit);
+    EXPECT_TRUE(permits.match(first).permit);  // its ports are there
+
+    const AclUnderTest denies({tcp_port_rule(22, AclAction::deny)}, true);
+    EXPECT_FALSE(denies.match(tiny).permit);
+    EXPECT_EQ(denies.match(tiny).rule, kNoRule);
+    EXPECT_TRUE(denies.match(later).permit);  // nothing to put together without a first fragment
+    EXPECT_TRUE(denies.match(first).permit);
+
+    AclRuleSpec by_address;
+    by_address.source = *net::parse_prefix("172.16.0.0/12");
+    const AclUnderTest layer3({by_address}, true);
+    EXPECT_TRUE(layer3.match(tiny).permit);  // no rule looks at layer 4
+
+    AclRuleSpec no_fragments;
+    no_fragments.fragment = FragmentMatch::later;
+    const AclUnderTest drops({no_fragments}, true);
+    EXPECT_FALSE(drops.match(later).permit);
+    EXPECT_TRUE(drops.match(first).permit);
+    no_fragments.fragment = FragmentMatch::fragment;
+    const AclUnderTest drops_all({no_fragments}, true);
+    EXPECT_FALSE(drops_all.match(later).permit);
+    EXPECT_FALSE(drops_all.match(first).permit);
+    EXPECT_TRUE(drops_all.match(tcp_key("10.0.0.1", "10.0.0.2", 80)).permit);
+}
+
+TEST(Acl, WithoutRulesTheDefaultDecides) {
+    EXPECT_TRUE(AclUnderTest({}, true).match(tcp_key("10.0.0.1", "10.0.0.2", 80)).permit);
+    const auto denied = AclUnderTest({}, false).match(tcp_key("::1", "::2", 80));
+    EXPECT_FALSE(denied.permit);
+    EXPECT_EQ(denied.rule, kNoRule);
+}
+
+TEST(Acl, TenThousandRules) {
+    RandomSource source{std::mt19937(9)};
+    AclCrowd<RandomSource> crowd(source);
+    std::vector<AclRuleSpec> rules;
+    for (std::uint32_t i = 0; i < 10000; ++i) {
+        AclRuleSpec rule = tcp_port_rule(static_cast<std::uint16_t>(source(5) * 100 + 1),
+                                         static_cast<AclAction>(source(2)));
+        const auto prefix = [&source](std::uint8_t length) {
+            return net::IpPrefix{
+                net::mask(net::Ipv4Address::from_host(source(1u << 31) * 2), length), length};
+        };
+        rule.source = prefix(static_cast<std::uint8_t>(16 + source(17)));
+        if (source(3) != 0) rule.destination = prefix(static_cast<std::uint8_t>(8 + source(25)));
+        rules.push_back(rule);
+    }
+    const AclUnderTest acl(rules, true);
+    EXPECT_LT(acl.bytes(), 32u << 20);
+    int decided = 0;
+    for (int i = 0; i < 4000; ++i) {
+        AclKey key = tcp_key("1.1.1.1", "2.2.2.2", 1);
+        const AclRuleSpec& rule = rules[source(10000)];
+        key.source = rule.source.address;
+        key.destination = rule.destination.address;
+        key.destination_port = rule.destination_port_low;
+        if (i % 5 == 0) key.destination_port = 7;
+        acl.expect_same(key);
+        ASSERT_FALSE(HasFatalFailure());
+        decided += acl.match(key).rule != kNoRule ? 1 : 0;
+    }
+    EXPECT_GT(decided, 3000);
+}
+
+TEST(Acl, RefusesInWords) {
+    const auto refusal = [](const std::function<void(AclRuleSpec&)>& spoil) {
+        std::vector<AclRuleSpec> rules(3);
+        spoil(rules[1]);
+        const auto bytes = measure_acl(rules);
+        EXPECT_FALSE(bytes);
+        std::vector<std::byte> extent(1 << 16);
+        EXPECT_FALSE(compile_acl(rules, true, 0, extent));
+        return bytes ? std::string() : bytes.error().text;
+    };
+    const auto names_rule_2 = [](const std::string& text) {
+        return text.rfind("rule 2: ", 0) == 0;
+    };
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) { r.destination_port_low = 80; })));
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) {
+        r.any_protocol = false;
+        r.protocol = 6;
+        r.source_port_low = 80;
+        r.source_port_high = 79;
+    })));
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) { r.tcp_flags_mask = 2; })));
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) {
+        r.any_protocol = false;
+        r.protocol = 6;
+        r.tcp_flags_mask = 2;
+        r.tcp_flags_value = 3;
+    })));
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) { r.any_icmp = false; })));
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) {
+        r.any_protocol = false;
+        r.protocol = 1;
+        r.any_icmp_code = false;
+    })));
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) {
+        r.any_dscp = false;
+        r.dscp = 64;
+    })));
+    EXPECT_TRUE(
+        names_rule_2(refusal([](auto& r) { r.source = *net::parse_prefix("2001:db8::/32"); })));
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) {
+        r.destination = {*net::parse_ip("10.0.0.1"), 24};
+    })));
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) {
+        r.destination = {*net::parse_ip("10.0.0.1"), 33};
+    })));
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) { r.action = static_cast<AclAction>(9); })));
+    EXPECT_TRUE(names_rule_2(refusal([](auto& r) { r.fragment = static_cast<FragmentMatch>(9); })));
+    const std::vector<AclRuleSpec> many(kMaxAclRules + 1);
+    const auto too_many = measure_acl(many);
+    ASSERT_FALSE(too_many);
+    EXPECT_NE(too_many.error().text.find("at most 65536 rules"), std::string::npos);
+}
+
+TEST(Acl, RefusesAnExtentThatIsTooSmall) {
+    const std::vector<AclRuleSpec> rules(3);
+    std::vector<std::byte> extent(*measure_acl(rules) - 1);
+    EXPECT_FALSE(compile_acl(rules, true, 0, extent));
+}
+
+}  // namespace
+}  // namespace wye::table
