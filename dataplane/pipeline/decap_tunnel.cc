@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "dataplane/net/checksum.hh"
 #include "dataplane/net/ecn.hh"
@@ -20,7 +21,7 @@ using Outcome = DecapResult::Outcome;
 
 /// What a tunnel packet's outer headers say.
 struct Outer {
-    net::IpAddress source, destination;
+    table::TunnelKey key;  // as far as the IP header goes
     std::uint8_t traffic_class;
     const net::UdpHeader* udp;
     /// From the UDP header to the end of the UDP packet, which may be before that of the frame.
@@ -33,18 +34,30 @@ bool is_underlay(table::ArenaView arena, VrfId vrf) noexcept {
     return vrf.value < header.limits.vrfs && arena.record(header.vrfs, vrf.value).underlay != 0;
 }
 
+/// In one store of 16 bytes: what is looked up next reads it in larger pieces than four bytes, and
+/// would wait for smaller stores to leave the store buffer.
+void set_address(net::IpAddress& address, net::Ipv4Address from) noexcept {
+    const std::uint32_t words[4] = {from.value.raw(), 0, 0, 0};
+    std::memcpy(address.bytes.data(), words, sizeof words);
+    address.family = net::IpFamily::ipv4;
+}
+void set_address(net::IpAddress& address, const net::Ipv6Address& from) noexcept {
+    std::memcpy(address.bytes.data(), from.bytes.data(), from.bytes.size());
+    address.family = net::IpFamily::ipv6;
+}
+
 /// False: the UDP length does not fit (RFC 768), or is too short for any tunnel header.
 bool read_outer(const Packet& packet, Outer& outer) noexcept {
     const std::byte* l3 = packet.l3();
     if (packet.family == net::IpFamily::ipv4) {
         const auto& ip = net::header<net::Ipv4Header>(l3);
-        outer.source = ip.source;
-        outer.destination = ip.destination;
+        set_address(outer.key.remote, ip.source);
+        set_address(outer.key.local, ip.destination);
         outer.traffic_class = ip.tos;
     } else {
         const auto& ip = net::header<net::Ipv6Header>(l3);
-        outer.source = ip.source;
-        outer.destination = ip.destination;
+        set_address(outer.key.remote, ip.source);
+        set_address(outer.key.local, ip.destination);
         outer.traffic_class = ip.traffic_class();
     }
     const std::size_t end = std::size_t{packet.l3_offset} + packet.length;
@@ -68,17 +81,18 @@ struct Match {
 
 /// The destination port decides the kind: a tunnel's own port, else the kinds' usual ones. VXLAN
 /// and GENEVE have the VNI in the same place.
-std::optional<Match> find_by_port(table::ArenaView arena, VrfId underlay,
-                                  const Outer& outer) noexcept {
+std::optional<Match> find_by_port(table::ArenaView arena, VrfId underlay, Outer& outer) noexcept {
     const std::uint16_t port = outer.udp->destination_port.host();
-    const std::uint32_t vni = net::header<net::VxlanHeader>(outer.payload.data()).vni();
+    table::TunnelKey& key = outer.key;
+    key.reserved = 0;
+    key.vni = net::header<net::VxlanHeader>(outer.payload.data()).vni();
+    key.underlay = underlay;
     const bool geneve_first = port == net::kGenevePort;
     for (const bool geneve : {geneve_first, !geneve_first}) {
-        const TunnelKind kind = geneve ? TunnelKind::geneve : TunnelKind::vxlan;
-        const table::TunnelKey key{outer.destination, outer.source, kind, 0, vni, underlay};
+        key.kind = geneve ? TunnelKind::geneve : TunnelKind::vxlan;
         const TunnelId id = table::find_tunnel(arena, key);
         if (id.valid() && arena.record(arena.header().tunnels, id.value).destination_port == port) {
-            return Match{kind, id};
+            return Match{key.kind, id};
         }
     }
     if (port == net::kVxlanPort) return Match{TunnelKind::vxlan, TunnelId{}};
@@ -126,9 +140,9 @@ std::optional<Reason> check_udp(const Packet& packet, const Outer& outer,
     // RFC 8926 3.3: must be verified. RFC 7348 5: may be, and then bad ones must go.
     const auto length = static_cast<std::uint16_t>(outer.datagram.size());
     const net::PartialSum pseudo =
-        ipv4 ? net::pseudo_header_sum(outer.source.ipv4(), outer.destination.ipv4(),
+        ipv4 ? net::pseudo_header_sum(outer.key.remote.ipv4(), outer.key.local.ipv4(),
                                       net::protocol::udp, length)
-             : net::pseudo_header_sum(outer.source.ipv6(), outer.destination.ipv6(),
+             : net::pseudo_header_sum(outer.key.remote.ipv6(), outer.key.local.ipv6(),
                                       net::protocol::udp, length);
     if (net::checksum_is_valid(pseudo + net::sum_bytes(outer.datagram))) return std::nullopt;
     return Reason::udp_checksum;
