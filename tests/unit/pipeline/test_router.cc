@@ -136,8 +136,8 @@ void TestRouter::publish(TenantId id) {
     ASSERT_TRUE(ref);
     table::TenantPolicy* policy = arena.writable(ref);
     policy->vport_count = static_cast<std::uint32_t>(tenant.policies.size());
-    std::memcpy(static_cast<void*>(policy + 1), tenant.policies.data(),
-                tenant.policies.size() * sizeof(table::VportPolicy));
+    std::copy(tenant.policies.begin(), tenant.policies.end(),
+              reinterpret_cast<table::VportPolicy*>(policy + 1));
     arena.record(arena.header().tenants, id.value).policy.store(ref);
     tenant.published = ref;
 }
@@ -412,6 +412,7 @@ Bytes ip_packet(const Ip& ip, const Bytes& payload) {
         header.version_ihl = static_cast<std::uint8_t>(0x40 | length / 4);
         header.total_length = static_cast<std::uint16_t>(length + payload.size());
         header.flags_offset = ip.flags_offset;
+        header.tos = ip.tos;
         header.ttl = ip.ttl;
         header.protocol = ip.protocol;
         header.source = source.ipv4();

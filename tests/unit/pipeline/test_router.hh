@@ -152,6 +152,7 @@ struct Ip {
     std::uint8_t ttl = 64;
     std::uint16_t flags_offset = 0;
     Bytes options = {};
+    std::uint8_t tos = 0;  // IPv4
 };
 Bytes ip_packet(const Ip& ip, const Bytes& payload);
 Bytes udp(std::uint16_t source_port, std::uint16_t destination_port, const Bytes& payload = {});
