@@ -1,0 +1,72 @@
+#include "dataplane/control/builder.hh"
+
+#include <sys/eventfd.h>
+
+#include <utility>
+
+namespace wye::control {
+
+void AclBuild::advance() {
+    if (step == Step::fresh) {
+        const auto measured = table::measure_acl(rules);
+        bytes = measured ? *measured : 0;
+        step = measured ? Step::measured : Step::failed;
+        return;
+    }
+    if (step != Step::measured) return;
+    const bool compiled =
+        table::compile_acl(rules, default_permit, counter_base, memory).has_value();
+    step = compiled ? Step::compiled : Step::failed;
+}
+
+Builder::Builder(bool with_thread) {
+    if (!with_thread) return;
+    wakeup_ = Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    thread_ = std::thread([this] { run(); });
+}
+
+Builder::~Builder() {
+    if (!thread_.joinable()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    work_.notify_one();
+    thread_.join();
+}
+
+void Builder::submit(std::shared_ptr<AclBuild> build) {
+    if (!thread_.joinable()) {
+        build->advance();
+        return;
+    }
+    build->busy.store(true, std::memory_order_relaxed);
+    {
+        const std::lock_guard lock(mutex_);
+        queue_.push_back(std::move(build));
+    }
+    work_.notify_one();
+}
+
+void Builder::drain_wakeup() noexcept {
+    eventfd_t count = 0;
+    if (wakeup_.valid()) eventfd_read(wakeup_.get(), &count);
+}
+
+void Builder::run() {
+    for (;;) {
+        std::shared_ptr<AclBuild> build;
+        {
+            std::unique_lock lock(mutex_);
+            work_.wait(lock, [this] { return stop_ || !queue_.empty(); });
+            if (stop_) return;
+            build = std::move(queue_.front());
+            queue_.pop_front();
+        }
+        build->advance();
+        build->busy.store(false, std::memory_order_release);
+        eventfd_write(wakeup_.get(), 1);
+    }
+}
+
+}  // namespace wye::control
