@@ -64,7 +64,8 @@ ports:
 limits: {{table_megabytes: 256}}
 """)
         shutil.rmtree(run_dir, ignore_errors=True)
-        return [str(dataplane), "--config", str(configuration)], [str(program), str(run_dir)]
+        return ([str(dataplane), "--config", str(configuration)],
+                [str(program), str(run_dir / "dataplane.sock")])
 
     def testpmd(self, mode):
         memory = (["--in-memory", "--iova-mode=va"] if self.hugepages

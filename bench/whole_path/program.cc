@@ -6,254 +6,94 @@
 //   port "source", VLAN 100   the underlay, by which the tunnel packets leave
 //
 // usage: program SESSION_SOCKET
-#include <chrono>
 #include <cstdio>
+#include <exception>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "dataplane/ring/handshake.hh"
-#include "dataplane/ring/text.hh"
+#include "tests/programmer/programmer.hh"
 
-namespace wye {
+namespace wye::testing {
 namespace {
 
-using ring::Command;
-using ring::Opcode;
-using ring::Stream;
-
-constexpr unsigned kRoutes = 1000;
-constexpr unsigned kRules = 100;
+constexpr std::uint32_t kRoutes = 1000;
+constexpr std::uint32_t kRules = 100;
 constexpr std::uint32_t kVni = 5001;
 constexpr std::uint16_t kUnderlayVlan = 100;
-constexpr std::chrono::seconds kPatience{30};
+constexpr const char* kRouterMac = "02:00:00:00:00:01";
+constexpr const char* kNeighborMac = "02:00:00:00:00:03";
 
-enum : ring::Handle { kUnderlay = 1, kRed = 2 };               // tenants, VRFs, next hops, groups
-enum : ring::Handle { kCarrier = 1, kSite = 2, kInside = 3 };  // vports
-constexpr ring::Handle kPort = 1, kTunnel = 1, kAcl = 1;
-
-ObjectName name(std::string_view text) {
-    return ObjectName::from(text).value();
-}
-net::IpAddress ip(std::string_view text) {
-    return net::parse_ip(text).value();
-}
-net::MacAddress mac(std::string_view text) {
-    return net::parse_mac(text).value();
-}
-
-/// What one stream is to execute, in order.
-class Batch {
-  public:
-    ring::Command::Body& add(Opcode opcode) {
-        Command& command = commands_.emplace_back();
-        command.header.opcode = opcode;
-        command.header.sequence = static_cast<std::uint32_t>(commands_.size());
-        return command.body;
+/// TCP to 192.168.x.0/24: like the packets in nothing, but each must be ruled out.
+std::vector<ring::AclRule> rules() {
+    std::vector<ring::AclRule> rules;
+    for (std::uint32_t i = 0; i + 1 < kRules; ++i) {
+        ring::AclRule rule = any_rule(AclAction::deny);
+        rule.destination = {net::Ipv4Address::from_host(0xc0a80000u | i << 8), 24};
+        rule.any_protocol = 0;
+        rule.protocol = 6;
+        rules.push_back(rule);
     }
-    void add(Opcode opcode, ring::Handle object) { add(opcode).object = {object}; }
-    [[nodiscard]] std::span<const Command> commands() const { return commands_; }
+    rules.push_back(any_rule(AclAction::permit));
+    return rules;
+}
 
-  private:
-    std::vector<Command> commands_;
+struct Vports {
+    Handle carrier, inside, underlay_vrf, red_vrf;
 };
 
-void add_tenant(Batch& batch, ring::Handle handle, std::string_view text, bool underlay) {
-    ring::TenantSet tenant{};
-    tenant.tenant = handle;
-    tenant.name = name(text);
-    batch.add(Opcode::tenant_set).tenant = tenant;
-    ring::VrfSet vrf{};
-    vrf.vrf = vrf.tenant = handle;
-    vrf.name = name(text);
-    vrf.underlay = underlay ? 1 : 0;
-    batch.add(Opcode::vrf_set).vrf = vrf;
+Vports program_policy(Programmer& router) {
+    const Handle port = router.port("source");
+    const Handle underlay = router.tenant("underlay");
+    const Handle underlay_vrf = router.vrf(underlay, "underlay", true);
+    router.begin_transaction(underlay);
+    const Handle carrier =
+        router.vport(underlay, underlay_vrf, port, "carrier", kRouterMac, {.vlan = kUnderlayVlan});
+    router.commit_transaction(underlay);
+
+    const Handle tunnel =
+        router.tunnel(underlay_vrf, "red-far", TunnelKind::geneve, "192.0.2.1", "192.0.2.2", kVni);
+    const Handle red = router.tenant("red");
+    const Handle red_vrf = router.vrf(red, "red");
+    router.begin_transaction(red);
+    const Handle acl = router.acl(red, "site-in", rules());
+    router.vport(red, red_vrf, port, "red-site", kRouterMac, {.ingress_acl = acl});
+    const Handle inside = router.tunnel_vport(red, red_vrf, tunnel, "red-inside", kRouterMac);
+    router.commit_transaction(red);
+    return {carrier, inside, underlay_vrf, red_vrf};
 }
 
-ring::VportSet vport(ring::Handle handle, std::string_view text, ring::Handle tenant) {
-    ring::VportSet vport{};
-    vport.vport = handle;
-    vport.tenant = vport.vrf = tenant;
-    vport.name = name(text);
-    vport.mac = mac("02:00:00:00:00:01");
-    vport.mtu = 1500;
-    vport.vlan = vport.inner_vlan = kNoVlan;
-    vport.kind = VportKind::port;
-    vport.port = kPort;
-    vport.admin_up = 1;
-    return vport;
-}
-
-void add_acl(Batch& batch) {
-    ring::AclBegin begin{};
-    begin.acl = kAcl;
-    begin.tenant = kRed;
-    begin.name = name("site-in");
-    begin.rules = kRules;
-    batch.add(Opcode::acl_begin).acl = begin;
-    for (unsigned i = 0; i < kRules; ++i) {
-        const bool last = i + 1 == kRules;
-        ring::AclRule rule{};
-        rule.acl = kAcl;
-        rule.index = i;
-        rule.source = rule.destination = {ip("0.0.0.0"), 0};
-        // 192.168.x.0/24, TCP: like the packets in nothing, but all must be ruled out.
-        const std::uint32_t prefix = 0xc0a80000u | i << 8;
-        if (!last) rule.destination = {net::Ipv4Address::from_host(prefix), 24};
-        rule.source_port_high = rule.destination_port_high = 0xffff;
-        rule.family = net::IpFamily::ipv4;
-        rule.any_protocol = last ? 1 : 0;
-        rule.protocol = last ? 0 : 6;
-        rule.any_icmp = rule.any_icmp_code = rule.any_dscp = 1;
-        rule.action = last ? AclAction::permit : AclAction::deny;
-        batch.add(Opcode::acl_rule).rule = rule;
-    }
-    batch.add(Opcode::acl_commit, kAcl);
-}
-
-Batch policy() {
-    Batch batch;
-    batch.add(Opcode::replay_begin);
-    add_tenant(batch, kUnderlay, "underlay", true);
-    add_tenant(batch, kRed, "red", false);
-    ring::PortBind port{};
-    port.port = kPort;
-    port.name = name("source");
-    batch.add(Opcode::port_bind).port = port;
-    ring::TunnelSet tunnel{};
-    tunnel.tunnel = kTunnel;
-    tunnel.underlay_vrf = kUnderlay;
-    tunnel.name = name("red-far");
-    tunnel.local = ip("192.0.2.1");
-    tunnel.remote = ip("192.0.2.2");
-    tunnel.vni = kVni;
-    tunnel.kind = TunnelKind::geneve;
-    batch.add(Opcode::tunnel_set).tunnel = tunnel;
-
-    batch.add(Opcode::transaction_begin, kUnderlay);
-    ring::VportSet carrier = vport(kCarrier, "carrier", kUnderlay);
-    carrier.vlan = kUnderlayVlan;
-    batch.add(Opcode::vport_set).vport = carrier;
-    batch.add(Opcode::transaction_commit, kUnderlay);
-
-    batch.add(Opcode::transaction_begin, kRed);
-    add_acl(batch);
-    ring::VportSet site = vport(kSite, "red-site", kRed);
-    site.ingress_acl = kAcl;
-    batch.add(Opcode::vport_set).vport = site;
-    ring::VportSet inside = vport(kInside, "red-inside", kRed);
-    inside.kind = VportKind::tunnel;
-    inside.port = ring::kNoHandle;
-    inside.tunnel = kTunnel;
-    batch.add(Opcode::vport_set).vport = inside;
-    batch.add(Opcode::transaction_commit, kRed);
-    batch.add(Opcode::replay_end);
-    return batch;
-}
-
-/// A resolved gateway on a vport, and a group of it alone.
-void add_gateway(Batch& batch, ring::Handle handle, ring::Handle on, std::string_view address) {
-    ring::NextHopSet nexthop{};
-    nexthop.nexthop = handle;
-    nexthop.vport = on;
-    nexthop.gateway = ip(address);
-    nexthop.kind = NextHopKind::adjacency;
-    batch.add(Opcode::nexthop_set).nexthop = nexthop;
-    ring::GroupSet group{};
-    group.group = handle;
-    group.total = group.count = 1;
-    group.members[0] = {handle, 1};
-    batch.add(Opcode::group_set).group = group;
-    ring::NeighborSet neighbor{};
-    neighbor.vport = on;
-    neighbor.address = ip(address);
-    neighbor.mac = mac("02:00:00:00:00:03");
-    batch.add(Opcode::neighbor_set).neighbor = neighbor;
-}
-
-void add_route(Batch& batch, ring::Handle handle, const net::IpPrefix& prefix) {
-    ring::RouteSet route{};
-    route.vrf = route.group = handle;
-    route.prefix = prefix;
-    route.protocol = static_cast<std::uint8_t>(ring::RouteProtocol::statically);
-    batch.add(Opcode::route_set).route = route;
-}
-
-Batch routes() {
-    Batch batch;
-    batch.add(Opcode::replay_begin);
-    add_gateway(batch, kUnderlay, kCarrier, "192.0.2.2");
-    add_route(batch, kUnderlay, {ip("192.0.2.2"), 32});
-    add_gateway(batch, kRed, kInside, "169.254.0.2");
+void program_routes(Programmer& router, const Vports& vports) {
+    const Handle far = router.group(router.adjacency(vports.carrier, "192.0.2.2"));
+    router.neighbor(vports.carrier, "192.0.2.2", kNeighborMac);
+    router.route(vports.underlay_vrf, "192.0.2.2/32", far);
+    const Handle behind = router.group(router.adjacency(vports.inside, "169.254.0.2"));
+    router.neighbor(vports.inside, "169.254.0.2", kNeighborMac);
     for (std::uint32_t i = 0; i < kRoutes; ++i) {
-        add_route(batch, kRed, {net::Ipv4Address::from_host(0x0a000000u | i << 8), 24});
+        const net::IpPrefix prefix{net::Ipv4Address::from_host(0x0a000000u | i << 8), 24};
+        router.route(vports.red_vrf, net::to_string(prefix), behind);
     }
-    batch.add(Opcode::replay_end);
-    return batch;
 }
 
-/// Sends all and waits for all completions; the epoch in which the last one was published.
-Result<std::uint64_t> execute(ring::Channel& channel, Stream stream, const Batch& batch) {
-    constexpr std::size_t kAtOnce = 256;
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    const auto commands = batch.commands();
-    std::size_t sent = 0, done = 0;
-    std::uint64_t epoch = 0;
-    while (done < commands.size()) {
-        const auto next = commands.subspan(sent, std::min(kAtOnce, commands.size() - sent));
-        if (!next.empty() && channel.send(stream, next)) sent += next.size();
-        ring::Completion completions[64];
-        const std::size_t got = channel.receive_completions(stream, completions);
-        for (const auto& completion : std::span(completions).first(got)) {
-            if (completion.outcome != ring::Outcome::accepted) {
-                return fail("command " + std::to_string(completion.sequence) + " (" +
-                            std::string(ring::to_string(completion.opcode)) +
-                            "): " + std::string(ring::outcome_words(completion.outcome)));
-            }
-            epoch = completion.epoch;
-        }
-        done += got;
-        if (got != 0) continue;
-        if (std::chrono::steady_clock::now() > until) return fail("no completion in time");
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return epoch;
-}
-
-Status wait_until_installed(ring::Channel& channel, std::uint64_t epoch) {
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    while (std::chrono::steady_clock::now() < until) {
-        ring::Event events[64];
-        const std::size_t got = channel.receive_events(events);
-        for (const auto& event : std::span(events).first(got)) {
-            if (event.kind == ring::EventKind::epoch_reached && event.epoch >= epoch) return {};
-        }
-        if (got == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return fail("the workers did not reach epoch " + std::to_string(epoch) + " in time");
-}
-
-Status program(const std::string& socket) {
-    auto session = ring::connect_session(socket);
-    if (!session) return tl::unexpected(session.error());
-    if (auto done = execute(session->channel, Stream::policy, policy()); !done) {
-        return tl::unexpected(done.error());
-    }
-    const auto epoch = execute(session->channel, Stream::routes, routes());
-    if (!epoch) return tl::unexpected(epoch.error());
-    return wait_until_installed(session->channel, *epoch);
+void program(const std::string& socket) {
+    Programmer router = Programmer::connect(socket);
+    router.begin_replay();
+    program_routes(router, program_policy(router));
+    router.end_replay();
+    router.reach();
 }
 
 }  // namespace
-}  // namespace wye
+}  // namespace wye::testing
 
 int main(int count, char** arguments) {
     if (count != 2) {
         std::fprintf(stderr, "usage: program SESSION_SOCKET\n");
         return 2;
     }
-    if (const auto done = wye::program(arguments[1]); !done) {
-        std::fprintf(stderr, "program: %s\n", done.error().text.c_str());
+    try {
+        wye::testing::program(arguments[1]);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "program: %s\n", error.what());
         return 1;
     }
     return 0;
