@@ -30,7 +30,7 @@
 //   neighbours  source: kernel, manifest. state: the kernel's word (reachable, stale, failed …), or
 //               permanent.
 //   acls        one row a rule, in order, then one with rule "default". rule: 0.. or "default".
-//               Prefixes, ports ("80-443"), protocol, tcp_flags ("syn,!ack"), icmp ("8/0"), dscp,
+//               Prefixes, ports ("80-443"), protocol, tcp_flags ("+syn-ack"), icmp ("8/0"), dscp,
 //               fragment: absent when not looked at.
 //   counters    scope: worker, port, tenant, vport, tunnel, vrf, acl; name: the object's, or the
 //               worker's number. Cells by scope: see columns_of_scope(). balance: the left side of

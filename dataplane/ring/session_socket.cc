@@ -1,40 +1,21 @@
 // The transport half of dataplane/ring/handshake.hh: the Unix socket and its descriptors.
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <optional>
 #include <utility>
 
 #include "dataplane/ring/handshake.hh"
+#include "dataplane/ring/unix_socket.hh"
 
 namespace wye::ring {
 namespace {
 
 std::string errno_text() {
     return std::strerror(errno);
-}
-
-Result<sockaddr_un> unix_address(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof address.sun_path) {
-        return fail("socket path " + path + " must have 1 to " +
-                    std::to_string(sizeof address.sun_path - 1) + " bytes");
-    }
-    path.copy(address.sun_path, path.size());
-    return address;
-}
-
-/// The socket calls take the general type.
-const sockaddr* general(const sockaddr_un& address) noexcept {
-    return reinterpret_cast<const sockaddr*>(&address);
 }
 
 using ControlBuffer = std::array<char, CMSG_SPACE(sizeof(int) * (kMaxDescriptors + 1))>;
@@ -53,12 +34,6 @@ std::vector<Descriptor> take_descriptors(msghdr& message) {
         }
     }
     return taken;
-}
-
-bool answered(const sockaddr_un& address) {
-    const Descriptor probe(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (connect(probe.get(), general(address), sizeof address) == 0) return true;
-    return errno == EAGAIN;  // listening, its backlog is full
 }
 
 Status set_timeouts(int socket, std::chrono::milliseconds timeout) {
@@ -176,37 +151,15 @@ Status send_refusal(int socket, std::string_view text) {
 }
 
 Result<Descriptor> listen_sessions(const std::string& path) {
-    const Result<sockaddr_un> address = unix_address(path);
-    if (!address) return tl::unexpected<Error>(address.error());
-    if (answered(*address)) {
-        return fail("a data plane already answers on " + path +
-                    ": stop it, or give this one another instance name");
-    }
-    struct stat status {};
-    if (lstat(path.c_str(), &status) == 0) {
-        if (!S_ISSOCK(status.st_mode)) return fail(path + " exists and is no socket: remove it");
-        unlink(path.c_str());
-    }
-    Descriptor listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    // The mode before bind is the mode that the file is made with: there is no moment in between.
-    if (!listener.valid() || fchmod(listener.get(), 0600) != 0 ||
-        bind(listener.get(), general(*address), sizeof *address) != 0 ||
-        listen(listener.get(), 4) != 0) {
-        return fail("cannot listen on " + path + ": " + errno_text());
-    }
-    return listener;
+    return listen_unix(path, SOCK_SEQPACKET, "a data plane");
 }
 
 Result<Session> connect_session(const std::string& path, std::chrono::milliseconds timeout) {
-    const Result<sockaddr_un> address = unix_address(path);
-    if (!address) return tl::unexpected<Error>(address.error());
-    Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    if (!socket.valid()) return fail("cannot make a socket: " + errno_text());
+    Result<Descriptor> connected = connect_unix(path, SOCK_SEQPACKET, "data plane");
+    if (!connected) return tl::unexpected<Error>(connected.error());
+    Descriptor socket = std::move(*connected);
     if (const Status set = set_timeouts(socket.get(), timeout); !set) {
         return tl::unexpected<Error>(set.error());
-    }
-    if (connect(socket.get(), general(*address), sizeof *address) != 0) {
-        return fail("no data plane answers on " + path + " (" + errno_text() + ")");
     }
     auto hello = make_message<Hello>();
     hello.oldest_version = kOldestVocabularyVersion;

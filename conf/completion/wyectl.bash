@@ -1,0 +1,56 @@
+# bash completion for wyectl: source it, or put it into /usr/share/bash-completion/completions/wyectl.
+
+_wyectl_filters() {
+    case $1 in
+        ports) echo --port --nonzero ;;
+        vports | counters) echo --tenant --vrf --port --nonzero ;;
+        tenants) echo --tenant ;;
+        vrfs | nexthops | neighbours) echo --tenant --vrf ;;
+        routes) echo --tenant --vrf --prefix --match ;;
+        tunnels | acls) echo --tenant --nonzero ;;
+        drops) echo --tenant --port --nonzero ;;
+    esac
+}
+
+_wyectl_instances() {
+    local socket
+    for socket in "${WYE_RUN_DIR:-/run/wye}"/*/shim.sock; do
+        [[ -S $socket ]] && basename "$(dirname "$socket")"
+    done
+}
+
+_wyectl() {
+    local shows='ports vports tenants vrfs routes nexthops tunnels neighbours acls counters drops
+                 workers rings status'
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local word command='' what='' words i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        case $word in
+            --socket | --instance) ((i++)) ;;
+            -*) ;;
+            *) if [[ -z $command ]]; then command=$word; elif [[ -z $what ]]; then what=$word; fi ;;
+        esac
+    done
+    case $previous in
+        --socket | -f | --file)
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            return ;;
+        --instance) words=$(_wyectl_instances) ;;
+        --tenant | --vrf | --port | --prefix | --match) return ;;
+        *)
+            case $command in
+                '') words='apply show --socket --instance --help --version' ;;
+                apply) words='--file --json --help' ;;
+                show)
+                    if [[ -z $what ]]; then
+                        words="$shows --help"
+                    else
+                        words="$(_wyectl_filters "$what") --json --help"
+                    fi ;;
+            esac ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
+complete -F _wyectl wyectl
