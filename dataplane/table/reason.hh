@@ -66,7 +66,8 @@ namespace wye::table {
     X(port_transmit_full,        "the port's transmit queue is full")                                       \
     X(port_absent,               "the port is not there")                                                   \
     X(no_tables,                 "no tables yet")                                                           \
-    X(buffer_exhausted,          "no packet buffer left")
+    X(buffer_exhausted,          "no packet buffer left")                                                   \
+    X(restart_lost,              "inside the router when the data plane ended")
 // clang-format on
 
 enum class Reason : std::uint8_t {

@@ -70,6 +70,8 @@ class Worker {
 
     /// Before start(): this worker's queue pair of the port.
     void add_port(PortId port, std::unique_ptr<PortIo> io);
+    /// Before start(): who serves what this worker punts.
+    void set_host_wakeup(ring::Wakeup* wakeup) noexcept { shared_.host_wakeup = wakeup; }
 
     /// Fails when the thread cannot be pinned.
     Status start();

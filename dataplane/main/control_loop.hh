@@ -1,0 +1,52 @@
+// ControlLoop: what the control thread does all day. It runs on the process's main thread, executes
+// commands, serves the session socket, watches links, and ends at SIGTERM or SIGINT.
+#pragma once
+
+#include <poll.h>
+
+#include <functional>
+#include <vector>
+
+#include "dataplane/base/descriptor.hh"
+#include "dataplane/control/control.hh"
+#include "dataplane/main/session_server.hh"
+#include "dataplane/ring/wakeup.hh"
+
+namespace wye::dataplane {
+
+/// A port whose link is watched.
+struct WatchedPort {
+    PortId id;
+    std::function<bool()> link_up;
+    bool was_up = true;
+};
+
+/// Blocks SIGTERM and SIGINT for the calling thread and those that it starts; they come by the
+/// descriptor. SIGHUP is ignored (there is nothing to reload), SIGPIPE too. Before any other
+/// thread.
+Descriptor catch_signals();
+
+class ControlLoop {
+  public:
+    /// `wakeup`: notified by workers (a neighbour is wanted) and by the host thread (a twin is
+    /// lost).
+    ControlLoop(control::Control& control, SessionServer& sessions, ring::Wakeup& wakeup,
+                Descriptor signals, std::vector<WatchedPort> ports);
+    /// Until a signal; which one.
+    int run();
+
+  private:
+    void wait(int timeout_milliseconds);
+    void check_links();
+    [[nodiscard]] int signal_that_came() const;
+
+    control::Control& control_;
+    SessionServer& sessions_;
+    ring::Wakeup& wakeup_;
+    Descriptor signals_;
+    Descriptor links_;  // rtnetlink: something about some interface changed
+    std::vector<WatchedPort> ports_;
+    std::vector<pollfd> set_;
+};
+
+}  // namespace wye::dataplane

@@ -1,0 +1,336 @@
+#include "dataplane/main/dataplane.hh"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+#include <set>
+
+#include "dataplane/control/control.hh"
+#include "dataplane/main/control_loop.hh"
+#include "dataplane/main/host_twins.hh"
+#include "dataplane/main/notify.hh"
+#include "dataplane/main/privileges.hh"
+#include "dataplane/main/run_dir.hh"
+#include "dataplane/main/session_server.hh"
+#include "dataplane/main/settle.hh"
+#include "dataplane/main/tables.hh"
+#include "dataplane/worker/worker.hh"
+#include "drivers/ethdev/eal.hh"
+#include "drivers/ethdev/mbuf_pool.hh"
+#include "drivers/ethdev/port.hh"
+#include "drivers/placement/placement.hh"
+
+namespace wye::dataplane {
+
+using drivers::EthdevPort;
+using drivers::MbufPool;
+using drivers::PortKind;
+using drivers::PortSpecification;
+using table::SlotKind;
+
+namespace {
+
+/// Ends EAL after everything that came after it.
+struct EalGuard {
+    ~EalGuard() { drivers::stop_eal(); }
+};
+
+}  // namespace
+
+/// In the order in which they are made; they go in reverse.
+struct Dataplane::Parts {
+    Configuration configuration;
+    std::uint64_t instance = 0;
+    Descriptor lock;
+    Descriptor signals;
+    std::unique_ptr<EalGuard> eal;
+    std::unique_ptr<MbufPool> pool;
+    std::vector<std::unique_ptr<EthdevPort>> ports;
+    std::vector<PortId> port_ids;
+    std::optional<table::CounterFile> counters;
+    bool ids_kept = false;  // the counter file is that of a predecessor
+    table::Published published;
+    std::unique_ptr<table::Epochs> epochs;
+    std::unique_ptr<table::Liveness> liveness;
+    ring::Wakeup control_wakeup;
+    std::vector<std::unique_ptr<worker::Worker>> workers;
+    std::unique_ptr<host::HostThread> host;
+    std::unique_ptr<HostTwins> twins;
+    std::unique_ptr<control::Control> control;
+    std::unique_ptr<SessionServer> sessions;
+
+    Outcome<void> start_environment();
+    Outcome<void> take_ports();
+    Outcome<void> open_counters();
+    void name_ports();
+    void make_workers();
+    void make_host();
+    Outcome<void> make_control();
+    Outcome<void> start_threads();
+    [[nodiscard]] std::vector<WatchedPort> watched_ports() const;
+    void stop();
+};
+
+Outcome<void> Dataplane::Parts::start_environment() {
+    drivers::EalOptions options;
+    options.instance = configuration.instance;
+    options.hugepages = static_cast<drivers::HugepagePolicy>(configuration.memory.hugepages);
+    options.megabytes = configuration.memory.megabytes;
+    options.plugins = configuration.eal_drivers;
+    for (const PortSpecification& port : configuration.ports) {
+        if (port.kind == PortKind::pci) options.pci_addresses.push_back(port.pci_address);
+    }
+    const auto started = drivers::start_eal(options);
+    if (!started) return failure(ExitCode::environment, started.error().text);
+    eal = std::make_unique<EalGuard>();
+    for (const std::string& note : started->notes) say(note);
+    return {};
+}
+
+Outcome<void> Dataplane::Parts::take_ports() {
+    const auto queues = static_cast<std::uint16_t>(configuration.worker_cores.size());
+    std::uint32_t longest = 0;
+    for (const PortSpecification& specification : configuration.ports) {
+        auto port = EthdevPort::probe(specification, queues);
+        if (!port) return failure(ExitCode::device, port.error().text);
+        longest = std::max(longest, (*port)->buffer_bytes());
+        ports.push_back(std::move(*port));
+    }
+    auto made = MbufPool::create(configuration.memory.megabytes, longest);
+    if (!made) return failure(ExitCode::environment, made.error().text);
+    pool = std::move(*made);
+    for (const auto& port : ports) {
+        if (const Status started = port->start(*pool); !started) {
+            return failure(ExitCode::device, started.error().text);
+        }
+    }
+    return {};
+}
+
+Outcome<void> Dataplane::Parts::open_counters() {
+    const table::ArenaLimits& limits = configuration.limits;
+    table::CounterLimits wanted;
+    wanted.workers =
+        static_cast<std::uint32_t>(configuration.worker_cores.size()) + 1;  // the host's
+    wanted.tenants = limits.tenants;
+    wanted.vports = limits.vports;
+    wanted.tunnels = limits.tunnels;
+    wanted.vrfs = limits.vrfs;
+    wanted.rules = configuration.max_acl_rules;
+    const std::string path = configuration.run_dir + "/counters";
+    auto file = table::CounterFile::open_or_create(path, wanted, ids_kept);
+    if (!file) return failure(ExitCode::run_dir, file.error().text);
+    counters.emplace(std::move(*file));
+    if (!ids_kept) return {};
+    if (const std::uint64_t lost = settle_ledger(*counters); lost > 0) {
+        say(fmt::format("{} packets were inside when the data plane ended (restart_lost)", lost));
+    }
+    return {};
+}
+
+/// A port keeps its id, and with it its counters, as long as the configuration has its name.
+void Dataplane::Parts::name_ports() {
+    std::set<std::string_view> names;
+    for (const auto& port : configuration.ports) names.insert(port.name.view());
+    for (std::uint32_t slot = 0; slot < counters->limits().ports; ++slot) {
+        const std::string_view name = counters->name(SlotKind::port, slot);
+        if (!name.empty() && !names.contains(name)) counters->release(SlotKind::port, slot);
+    }
+    for (const auto& port : configuration.ports) {
+        const auto slot = counters->claim(SlotKind::port, port.name);
+        WYE_CHECK(slot.has_value(), "more ports than the configuration allows");
+        port_ids.emplace_back(*slot);
+    }
+}
+
+void Dataplane::Parts::make_workers() {
+    const auto count = static_cast<std::uint32_t>(configuration.worker_cores.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const worker::Options options{WorkerId{i}, configuration.worker_cores[i],
+                                      static_cast<worker::Idle>(configuration.idle)};
+        const worker::Shared shared{*pool,
+                                    published,
+                                    *epochs,
+                                    *liveness,
+                                    counters->block(WorkerId{i}),
+                                    nullptr,
+                                    &control_wakeup,
+                                    drivers::enter_eal_thread,
+                                    drivers::leave_eal_thread};
+        workers.push_back(std::make_unique<worker::Worker>(options, shared));
+        for (std::size_t p = 0; p < ports.size(); ++p) {
+            workers.back()->add_port(port_ids[p], ports[p]->queue(static_cast<std::uint16_t>(i)));
+        }
+    }
+}
+
+void Dataplane::Parts::make_host() {
+    std::vector<host::WorkerSide> sides;
+    for (const auto& worker : workers) {
+        sides.push_back({&worker->punts(), &worker->from_host(), &worker->wakeup()});
+    }
+    const auto block = static_cast<std::uint32_t>(workers.size());
+    host::Options options{[this] { control_wakeup.notify(); }, drivers::enter_eal_thread,
+                          drivers::leave_eal_thread};
+    host = std::make_unique<host::HostThread>(*pool, counters->block(WorkerId{block}),
+                                              std::move(sides), std::move(options));
+    for (const auto& worker : workers) worker->set_host_wakeup(&host->wakeup());
+    twins = std::make_unique<HostTwins>(*host);
+}
+
+Outcome<void> Dataplane::Parts::make_control() {
+    auto tables = open_tables(configuration.run_dir, configuration.limits, instance, ids_kept);
+    if (!tables) return tl::unexpected(tables.error());
+    for (const std::string& note : tables->notes) say(note);
+    control::Wiring wiring{*counters, published, *epochs, *liveness, {}, {}, twins.get()};
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        wiring.ports.push_back({configuration.ports[i].name, port_ids[i], ports[i]->link_up()});
+    }
+    for (const auto& worker : workers) wiring.resolves.push_back(&worker->resolves());
+    control =
+        std::make_unique<control::Control>(std::move(tables->arena), std::move(wiring),
+                                           control::Options{}, std::move(tables->predecessor));
+    auto listener = ring::listen_sessions(configuration.run_dir + "/dataplane.sock");
+    if (!listener) return failure(ExitCode::run_dir, listener.error().text);
+    SessionSettings settings;
+    settings.workers = static_cast<std::uint16_t>(workers.size());
+    settings.instance = instance;
+    sessions = std::make_unique<SessionServer>(std::move(*listener), *control, settings);
+    return {};
+}
+
+Outcome<void> Dataplane::Parts::start_threads() {
+    host->start();
+    for (const auto& worker : workers) {
+        if (const Status started = worker->start(); !started) {
+            return failure(ExitCode::core, started.error().text);
+        }
+    }
+    return {};
+}
+
+std::vector<WatchedPort> Dataplane::Parts::watched_ports() const {
+    std::vector<WatchedPort> watched;
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        const EthdevPort* port = ports[i].get();
+        watched.push_back({port_ids[i], [port] { return port->link_up(); }, port->link_up()});
+    }
+    return watched;
+}
+
+void Dataplane::Parts::stop() {
+    for (const auto& worker : workers) worker->stop();
+    if (host) host->stop();
+    sessions.reset();
+    control.reset();
+    twins.reset();
+    host.reset();
+    workers.clear();  // their queues before the ports
+    ports.clear();    // they give their buffers back before the pool goes
+    if (counters) (void)settle_ledger(*counters);
+}
+
+namespace {
+
+std::uint64_t random_number() {
+    std::uint64_t number = 0;
+    (void)getrandom(&number, sizeof number, 0);
+    return number | 1;  // 0 means none
+}
+
+/// Twins are descriptors, two for each: as many as the system lets us have.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// The calling thread, and those that it starts, leave the workers' cores to the workers.
+void keep_off(const std::vector<std::uint32_t>& worker_cores) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return;
+    for (const std::uint32_t core : worker_cores) CPU_CLR(core, &set);
+    if (CPU_COUNT(&set) > 0) (void)sched_setaffinity(0, sizeof set, &set);
+}
+
+bool needs_net_admin(const Configuration& configuration) {
+    return std::any_of(configuration.ports.begin(), configuration.ports.end(),
+                       [](const PortSpecification& port) {
+                           return port.kind == PortKind::af_packet || port.kind == PortKind::tap ||
+                                  port.kind == PortKind::vdev;
+                       });
+}
+
+}  // namespace
+
+Outcome<void> check_cores(const Configuration& configuration) {
+    const auto topology = drivers::Topology::of_this_machine();
+    if (!topology) return failure(ExitCode::core, topology.error().text);
+    drivers::PlacementRequest request{configuration.worker_cores, {}};
+    for (const PortSpecification& port : configuration.ports) {
+        if (port.kind != PortKind::pci) continue;
+        request.nics.push_back({std::string(port.name.view()), port.pci_address});
+    }
+    const auto report = drivers::check_placement(*topology, request);
+    for (const std::string& warning : report.warnings) say("warning: " + warning);
+    if (report.refusals.empty()) return {};
+    return failure(ExitCode::core, fmt::format("{}", fmt::join(report.refusals, "; ")));
+}
+
+Dataplane::Dataplane(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Dataplane::~Dataplane() {
+    parts_->stop();
+}
+
+Outcome<std::unique_ptr<Dataplane>> Dataplane::start(const Configuration& configuration) {
+    if (auto good = check_cores(configuration); !good) return tl::unexpected(good.error());
+    auto lock = take_run_dir(configuration.run_dir);
+    if (!lock) return tl::unexpected(lock.error());
+
+    std::unique_ptr<Dataplane> made(new Dataplane(std::make_unique<Parts>()));
+    Parts& parts = *made->parts_;
+    parts.configuration = configuration;
+    parts.instance = random_number();
+    parts.lock = std::move(*lock);
+    parts.signals = catch_signals();
+    raise_descriptor_limit();
+    const auto devices =
+        parts.start_environment().and_then([&] { return parts.take_ports(); }).and_then([&] {
+            return parts.open_counters();
+        });
+    if (!devices) return tl::unexpected(devices.error());
+    const bool keep = needs_net_admin(configuration);
+    if (const Status dropped = drop_privileges(keep); !dropped) {
+        return failure(ExitCode::failed, dropped.error().text);
+    }
+    keep_off(configuration.worker_cores);
+    parts.name_ports();
+    parts.epochs = std::make_unique<table::Epochs>(
+        static_cast<std::uint32_t>(configuration.worker_cores.size()));
+    parts.liveness = std::make_unique<table::Liveness>(configuration.limits.nexthops);
+    parts.make_workers();
+    parts.make_host();
+    const auto running = parts.make_control().and_then([&] { return parts.start_threads(); });
+    if (!running) return tl::unexpected(running.error());
+    return made;
+}
+
+ExitCode Dataplane::run() {
+    Parts& parts = *parts_;
+    ControlLoop loop(*parts.control, *parts.sessions, parts.control_wakeup,
+                     std::move(parts.signals), parts.watched_ports());
+    tell_ready(fmt::format("instance {}, {} workers, {} ports", parts.configuration.instance,
+                           parts.workers.size(), parts.ports.size()));
+    const int signal = loop.run();
+    say(fmt::format("ends at {}", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
+    return ExitCode::ok;
+}
+
+}  // namespace wye::dataplane
