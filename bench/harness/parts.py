@@ -1,15 +1,12 @@
 """The Google Benchmark programs, as meson lists them.
 
-A benchmark named X/peer:NAME is the peer of X in the same program: the row of X carries it. Runs
-are repetitions, which Google Benchmark interleaves at random."""
+Runs are repetitions, which Google Benchmark interleaves at random."""
 
 import json
 import subprocess
 import sys
 
 import figures
-
-PEER = "/peer:"
 
 
 def programs(folder):
@@ -43,13 +40,5 @@ def run(command, quick):
 def measure(name, command, arguments):
     print(f"bench: {name} …", file=sys.stderr, flush=True)
     results = run(command, arguments.quick)
-    rows = []
-    for benchmark, (values, unit) in sorted(results.items()):
-        if PEER in benchmark:
-            continue
-        peers = [other for other in results if other.startswith(benchmark + PEER)]
-        for peer in peers or [None]:
-            rows.append(figures.row_of(
-                f"{name}/{benchmark}", unit, values, arguments.noise,
-                peer and peer.partition(PEER)[2], peer and results[peer][0]))
-    return rows
+    return [figures.row_of(f"{name}/{benchmark}", unit, values, arguments.noise)
+            for benchmark, (values, unit) in sorted(results.items())]
