@@ -45,31 +45,52 @@ std::uint32_t flow_label(std::uint32_t flow_hash) noexcept {
     return label == 0 ? 1 : label;
 }
 
-/// Lengths are known to fit. `outer` is of 20 bytes and more, the template already copied.
-void finish_ipv4(std::byte* outer, std::uint32_t length, std::optional<std::uint8_t> inner,
-                 bool copy_dscp) noexcept {
+// Checksums are summed from the template and the inner frame, not from the header just written:
+// what was stored in pieces a moment ago is read back in larger ones only after a wait.
+
+/// `outer` begins with the template; lengths are known to fit.
+void finish_ipv4(std::byte* outer, const table::Tunnel& tunnel, std::uint32_t length,
+                 std::optional<std::uint8_t> inner) noexcept {
     auto& ip = net::header<net::Ipv4Header>(outer);
-    ip.tos = outer_traffic_class(ip.tos, inner, copy_dscp);
+    const auto& ready = *reinterpret_cast<const net::Ipv4Header*>(tunnel.header.data());
+    ip.tos = outer_traffic_class(ready.tos, inner, tunnel.copy_dscp != 0);
     ip.total_length = Be16{static_cast<std::uint16_t>(length)};
-    ip.checksum = net::checksum({outer, sizeof ip});
+    // RFC 1624: of what changes, the old word goes as its complement and the new one comes.
+    const std::uint32_t first = std::uint32_t{ready.version_ihl} << 8;
+    const Be16 before{static_cast<std::uint16_t>(first | ready.tos)};
+    const Be16 after{static_cast<std::uint16_t>(first | ip.tos)};
+    ip.checksum = net::checksum_of(net::sum_bytes(std::as_bytes(std::span(&ready, 1))) +
+                                   net::PartialSum{static_cast<std::uint16_t>(~before.raw())} +
+                                   net::sum_word(after) + net::sum_word(ip.total_length));
 }
 
-void finish_ipv6(std::byte* outer, std::uint32_t length, std::optional<std::uint8_t> inner,
-                 bool copy_dscp, std::uint32_t flow_hash) noexcept {
+void finish_ipv6(std::byte* outer, const table::Tunnel& tunnel, std::uint32_t length,
+                 std::optional<std::uint8_t> inner, std::uint32_t flow_hash) noexcept {
     auto& ip = net::header<net::Ipv6Header>(outer);
-    const std::uint8_t traffic_class = outer_traffic_class(ip.traffic_class(), inner, copy_dscp);
+    const auto& ready = *reinterpret_cast<const net::Ipv6Header*>(tunnel.header.data());
+    const std::uint8_t traffic_class =
+        outer_traffic_class(ready.traffic_class(), inner, tunnel.copy_dscp != 0);
     ip.version_class_flow =
         Be32{6u << 28 | std::uint32_t{traffic_class} << 20 | flow_label(flow_hash)};
     ip.payload_length = Be16{static_cast<std::uint16_t>(length - sizeof ip)};
 }
 
-net::PartialSum pseudo_header(const std::byte* outer, bool ipv4, std::uint16_t length) noexcept {
-    if (ipv4) {
-        const auto& ip = net::header<net::Ipv4Header>(outer);
-        return net::pseudo_header_sum(ip.source, ip.destination, net::protocol::udp, length);
-    }
-    const auto& ip = net::header<net::Ipv6Header>(outer);
-    return net::pseudo_header_sum(ip.source, ip.destination, net::protocol::udp, length);
+/// RFC 7348 5, RFC 8926 3.3: over the whole UDP packet.
+Be16 udp_checksum(const table::Tunnel& tunnel, std::uint16_t l4_offset, const net::UdpHeader& udp,
+                  std::span<const std::byte> inner) noexcept {
+    const std::uint16_t length = udp.length.host();
+    const net::IpAddress& source = tunnel.key.local;
+    const net::IpAddress& destination = tunnel.key.remote;
+    const net::PartialSum pseudo =
+        source.is_ipv4()
+            ? net::pseudo_header_sum(source.ipv4(), destination.ipv4(), net::protocol::udp, length)
+            : net::pseudo_header_sum(source.ipv6(), destination.ipv6(), net::protocol::udp, length);
+    const auto shim = std::as_bytes(std::span(tunnel.header))
+                          .first(tunnel.header_length)
+                          .subspan(l4_offset + sizeof udp);
+    return net::udp_checksum_of(pseudo + net::sum_word(udp.source_port) +
+                                net::sum_word(udp.destination_port) + net::sum_word(udp.length) +
+                                net::sum_bytes(shim) + net::sum_bytes(inner));
 }
 
 /// The packet's fields now describe the outer header.
@@ -104,26 +125,19 @@ std::optional<table::Reason> encap_tunnel(Packet& packet, const table::Tunnel& t
         return table::Reason::vxlan_inner_tagged;
     }
     const std::optional<std::uint8_t> traffic_class = inner_traffic_class(inner);
-    const bool copy_dscp = tunnel.copy_dscp != 0;
 
     packet.frame.prepend(header_length);
     std::byte* outer = packet.frame.data;
     std::memcpy(outer, tunnel.header.data(), header_length);
     if (ipv4) {
-        finish_ipv4(outer, length, traffic_class, copy_dscp);
+        finish_ipv4(outer, tunnel, length, traffic_class);
     } else {
-        finish_ipv6(outer, length, traffic_class, copy_dscp, packet.flow_hash);
+        finish_ipv6(outer, tunnel, length, traffic_class, packet.flow_hash);
     }
     auto& udp = net::header<net::UdpHeader>(outer + l4_offset);
-    const auto udp_length = static_cast<std::uint16_t>(length - l4_offset);
     udp.source_port = Be16{source_port(packet.flow_hash)};
-    udp.length = Be16{udp_length};
-    // RFC 7348 5, RFC 8926 3.3: the checksum covers the whole UDP packet; zero in the template.
-    if (tunnel.udp_checksum != 0) {
-        udp.checksum =
-            net::udp_checksum_of(pseudo_header(outer, ipv4, udp_length) +
-                                 net::sum_bytes(packet.frame.bytes().subspan(l4_offset)));
-    }
+    udp.length = Be16{static_cast<std::uint16_t>(length - l4_offset)};
+    if (tunnel.udp_checksum != 0) udp.checksum = udp_checksum(tunnel, l4_offset, udp, inner);
     describe_outer(packet, ipv4, l4_offset, udp);
     return std::nullopt;
 }
