@@ -1,11 +1,13 @@
 // wyectl: asks a running wye-shim. Options and exit codes: docs/man/wyectl.1.
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <map>
+#include <sstream>
 #include <string>
 
 #include "controlplane-shim/api/client.hh"
@@ -104,12 +106,15 @@ int print(const Result<api::Reply>& reply, const Options& options) {
 
 /// The manifest's text, from the file or ("-") the standard input.
 bool read_manifest(const std::string& path, std::string& text) {
+    errno = 0;
     std::ifstream file;
     if (path != "-") file.open(path, std::ios::binary);
     std::istream& in = path == "-" ? std::cin : file;
     if (!in) return false;
-    text.assign(std::istreambuf_iterator<char>(in), {});
-    return !in.bad();
+    std::ostringstream all;
+    all << in.rdbuf();
+    text = all.str();
+    return !text.empty() || errno == 0;  // a directory opens, but does not read
 }
 
 int run(Options& options) {
