@@ -56,9 +56,12 @@ struct Operation {
 class RouteSink {
   public:
     virtual ~RouteSink() = default;
-    /// zebra's name for a VRF id ("default", or the namespace's or device's name).
+    /// zebra's name for a VRF id ("default", or the namespace's or device's name), before its first
+    /// route and once in each connection. Another name under a known id is another VRF (zebra uses
+    /// ids again): every route known under the id before is gone.
     virtual void vrf_named(std::uint32_t vrf_id, const std::string& name) = 0;
     virtual void route_installed(Operation operation, const RouteKey& key, Route&& route) = 0;
+    /// Also for a route that is not known; acknowledge it all the same.
     virtual void route_removed(Operation operation, const RouteKey& key) = 0;
     /// A (re)connected plugin sends everything it has between these two; what was known before and
     /// did not come again is then gone.

@@ -223,10 +223,13 @@ static void receive(void)
  * dataplane when that is: we wait for the protocols' own reconnect time and then for a pause. */
 static bool is_settled(void)
 {
+    static bool settled; /* once is for ever */
     const int64_t now = now_ms(), age = now - wye.started_ms;
     const int64_t settle = (int64_t)wye.settle_seconds * 1000;
 
-    return age >= settle && (now - wye.last_change_ms >= QUIET_MS || age >= 10 * settle);
+    if (age >= settle && (now - wye.last_change_ms >= QUIET_MS || age >= 10 * settle))
+        settled = true;
+    return settled;
 }
 
 /* Fills the output from the shadow; says whether there is anything to send. */

@@ -35,8 +35,9 @@
  * speaks for those before it, so an earlier one need not be acknowledged. Ids end with their
  * connection.
  *
- * VRF ids are zebra's. An id has its name before its first ROUTE, and again when the name changes;
- * zebra may give the id of a VRF that is gone to another one.
+ * VRF ids are zebra's. An id has its name before its first ROUTE in a connection. Another name under
+ * a known id is another VRF, since zebra uses the ids of VRFs that are gone again: every route that
+ * was known under the id is gone. A REMOVE may name a prefix that is not known.
  */
 #ifndef WYE_ZEBRA_PROTOCOL_H
 #define WYE_ZEBRA_PROTOCOL_H
