@@ -1,0 +1,326 @@
+#include "controlplane-shim/state/route_programmer.hh"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "dataplane/ring/text.hh"
+
+namespace wye::state {
+
+std::size_t PrefixHash::operator()(const net::IpPrefix& prefix) const noexcept {
+    std::uint64_t half[2];
+    static_assert(sizeof half == sizeof prefix.address.bytes);
+    std::memcpy(half, prefix.address.bytes.data(), sizeof half);
+    std::uint64_t hash = (half[0] ^ prefix.length) * 0xff51afd7ed558ccdu;
+    hash = (hash ^ hash >> 32 ^ half[1]) * 0xc4ceb9fe1a85ec53u;
+    return hash ^ hash >> 29;
+}
+
+// Desired state.
+
+RouteEntry& RouteProgrammer::entry(TableIndex table, const net::IpPrefix& prefix) {
+    if (table >= tables_.size()) tables_.resize(table + 1);
+    return tables_[table][prefix];
+}
+
+void RouteProgrammer::look_at(TableIndex table, const net::IpPrefix& prefix,
+                              frr::Operation operation, bool removal) {
+    queue_.push_back({table, prefix, operation, removal});
+}
+
+void RouteProgrammer::set_frr(TableIndex table, const net::IpPrefix& prefix, FrrRoute route,
+                              frr::Operation operation) {
+    const ContentIndex content = contents_.acquire(topology_, std::move(route.content));
+    RouteEntry& route_entry = entry(table, prefix);
+    contents_.release(route_entry.frr);
+    route_entry.frr = content;
+    route_entry.frr_protocol = route.protocol;
+    route_entry.distance = route.distance;
+    route_entry.metric = route.metric;
+    route_entry.snapshot = snapshot_;
+    look_at(table, prefix, operation);
+}
+
+void RouteProgrammer::remove_frr(TableIndex table, const net::IpPrefix& prefix,
+                                 frr::Operation operation) {
+    RouteEntry& route_entry = entry(table, prefix);
+    contents_.release(std::exchange(route_entry.frr, kNoContent));
+    look_at(table, prefix, operation, true);
+}
+
+void RouteProgrammer::snapshot_end() {
+    for (TableIndex table = 0; table < tables_.size(); ++table) {
+        for (auto& [prefix, route_entry] : tables_[table]) {
+            if (route_entry.frr == kNoContent || route_entry.snapshot == snapshot_) continue;
+            contents_.release(std::exchange(route_entry.frr, kNoContent));
+            look_at(table, prefix);
+        }
+    }
+}
+
+void RouteProgrammer::forget_operations() {
+    for (Work& work : queue_) work.operation = {};
+    for (InFlight& record : in_flight_) record.work.operation = {};
+    for (auto& [key, works] : deferred_) works.clear();
+    waiting_.clear();
+}
+
+void RouteProgrammer::set_kernel(TableIndex table, const net::IpPrefix& prefix, ContentKey content,
+                                 ring::RouteProtocol protocol) {
+    const ContentIndex index = contents_.acquire(topology_, std::move(content));
+    RouteEntry& route_entry = entry(table, prefix);
+    contents_.release(route_entry.kernel);
+    if (route_entry.kernel == index && route_entry.kernel_protocol == protocol) return;
+    route_entry.kernel = index;
+    route_entry.kernel_protocol = protocol;
+    look_at(table, prefix);
+}
+
+void RouteProgrammer::remove_kernel(TableIndex table, const net::IpPrefix& prefix) {
+    RouteEntry& route_entry = entry(table, prefix);
+    contents_.release(std::exchange(route_entry.kernel, kNoContent));
+    look_at(table, prefix);
+}
+
+void RouteProgrammer::topology_changed() {
+    const std::vector<bool> changed = contents_.resolve_all(topology_);
+    std::vector<bool> tables(tables_.size());
+    for (ContentIndex i = 1; i < changed.size(); ++i) {
+        if (changed[i] && contents_[i].key.table < tables.size())
+            tables[contents_[i].key.table] = true;
+    }
+    for (TableIndex table = 0; table < tables_.size(); ++table) {
+        if (!tables[table]) continue;
+        for (const auto& [prefix, route_entry] : tables_[table]) {
+            if (changed[route_entry.frr] || changed[route_entry.kernel]) look_at(table, prefix);
+        }
+    }
+}
+
+void RouteProgrammer::look_at_table(TableIndex table) {
+    if (table >= tables_.size()) return;
+    for (const auto& [prefix, route_entry] : tables_[table]) look_at(table, prefix);
+}
+
+void RouteProgrammer::retry_refused() {
+    for (const auto& [key, reason] : refused_) look_at(key.first, key.second);
+}
+
+// The session.
+
+void RouteProgrammer::session_opened() {
+    for (TableIndex table = 0; table < tables_.size(); ++table) look_at_table(table);
+}
+
+void RouteProgrammer::session_closed() {
+    nexthops_.session_closed();
+    // What the lost session had not acknowledged is acknowledged after the replay.
+    for (InFlight& record : in_flight_) queue_.push_back(record.work);
+    for (auto& [key, works] : deferred_)
+        for (Work& work : works) queue_.push_back(work);
+    for (Waiting& waiting : waiting_) queue_.push_back(waiting.work);
+    std::erase_if(queue_, [](const Work& work) { return work.operation.id == 0; });
+    in_flight_.clear();
+    deferred_.clear();
+    waiting_.clear();
+    refused_.clear();
+    retry_.clear();
+    last_epoch_ = reached_epoch_ = 0;
+    for (RouteMap& table : tables_) {
+        std::erase_if(table, [](const auto& item) { return item.second.wanted() == kNoContent; });
+        for (auto& [prefix, route_entry] : table) {
+            route_entry.programmed = kNoGroup;
+            route_entry.in_flight = route_entry.look_again = false;
+        }
+    }
+    for (ContentIndex i = 1; i < contents_.size(); ++i) contents_[i].group = kNoGroup;
+}
+
+void RouteProgrammer::run(StreamWriter& writer) {
+    while (!queue_.empty() && !writer.full()) {
+        const Work work = queue_.front();
+        queue_.pop_front();
+        work_on(work, writer);
+    }
+}
+
+GroupIndex RouteProgrammer::group_of(Content& content, StreamWriter& writer) {
+    if (content.group != kNoGroup &&
+        nexthops_.generation(content.group) == content.group_generation &&
+        nexthops_.refusal(content.group).empty()) {
+        nexthops_.retain(content.group);
+        return content.group;
+    }
+    content.group = nexthops_.acquire(content.resolved.group, topology_, writer);
+    content.group_generation = nexthops_.generation(content.group);
+    return content.group;
+}
+
+void RouteProgrammer::work_on(const Work& work, StreamWriter& writer) {
+    RouteEntry& route_entry = entry(work.table, work.prefix);
+    if (route_entry.in_flight) {
+        route_entry.look_again = true;
+        if (work.operation.id != 0) deferred_[{work.table, work.prefix}].push_back(work);
+        return;
+    }
+    if (!refused_.empty()) refused_.erase({work.table, work.prefix});
+    const ContentIndex wanted = route_entry.wanted();
+    const bool possible = wanted != kNoContent && topology_.tables[work.table].usable() &&
+                          !contents_[wanted].resolved.group.empty();
+    if (!possible && route_entry.programmed == kNoGroup) {
+        answer_unprogrammed(route_entry, work);
+        erase_if_done(work.table, work.prefix);
+    } else if (!possible) {
+        send_delete(route_entry, work, writer);
+    } else {
+        const GroupIndex group = group_of(contents_[wanted], writer);
+        if (group == route_entry.programmed &&
+            route_entry.protocol() == route_entry.programmed_protocol) {
+            nexthops_.release(group, writer);
+            answer_when_reached(work, last_epoch_);
+        } else {
+            send_set(route_entry, work, group, writer);
+        }
+    }
+}
+
+void RouteProgrammer::send_set(RouteEntry& route_entry, const Work& work, GroupIndex group,
+                               StreamWriter& writer) {
+    ring::Command command;
+    command.header.opcode = ring::Opcode::route_set;
+    ring::RouteSet& body = command.body.route;
+    body.vrf = topology_.tables[work.table].handle;
+    body.group = group;
+    body.prefix = work.prefix;
+    body.protocol = static_cast<std::uint8_t>(route_entry.protocol());
+    in_flight_.push_back({writer.push(command), group, route_entry.protocol(), work});
+    route_entry.in_flight = true;
+}
+
+void RouteProgrammer::send_delete(RouteEntry& route_entry, const Work& work, StreamWriter& writer) {
+    ring::Command command;
+    command.header.opcode = ring::Opcode::route_delete;
+    command.body.route_delete.vrf = topology_.tables[work.table].handle;
+    command.body.route_delete.prefix = work.prefix;
+    in_flight_.push_back({writer.push(command), kNoGroup, ring::RouteProtocol::other, work});
+    route_entry.in_flight = true;
+}
+
+void RouteProgrammer::completed(const StreamWriter::Sent& sent, const ring::Completion& completion,
+                                StreamWriter& writer) {
+    last_epoch_ = std::max(last_epoch_, completion.epoch);
+    if (sent.opcode != ring::Opcode::route_set && sent.opcode != ring::Opcode::route_delete) {
+        nexthops_.completed(sent.opcode, sent.object, completion);
+        return;
+    }
+    const InFlight record = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    settle(record, completion, writer);
+}
+
+void RouteProgrammer::settle(const InFlight& record, const ring::Completion& completion,
+                             StreamWriter& writer) {
+    const Key key{record.work.table, record.work.prefix};
+    RouteEntry& route_entry = entry(key.first, key.second);
+    route_entry.in_flight = false;
+    if (completion.outcome == ring::Outcome::accepted) {
+        nexthops_.release(std::exchange(route_entry.programmed, record.group), writer);
+        route_entry.programmed_protocol = record.protocol;
+        answer_when_reached(record.work, completion.epoch);
+    } else {
+        std::string reason = record.group == kNoGroup ? "" : nexthops_.refusal(record.group);
+        if (reason.empty()) reason = ring::outcome_words(completion.outcome);
+        refused_[key] = std::move(reason);
+        nexthops_.release(record.group, writer);
+        if (completion.outcome == ring::Outcome::frees_pending) {
+            retry_.push_back(key);
+            if (record.work.operation.id != 0) deferred_[key].push_back(record.work);
+        } else {
+            answer(record.work, false);
+        }
+    }
+    const auto deferred = deferred_.find(key);
+    const bool wait = completion.outcome == ring::Outcome::frees_pending;
+    if (deferred != deferred_.end() && !wait) {
+        for (const Work& work : deferred->second) queue_.push_back(work);
+        deferred_.erase(deferred);
+    }
+    if (std::exchange(route_entry.look_again, false) && !wait) look_at(key.first, key.second);
+    erase_if_done(key.first, key.second);
+}
+
+void RouteProgrammer::retry_pending(StreamWriter& writer) {
+    nexthops_.retry_deletions(writer);
+    for (const Key& key : std::exchange(retry_, {})) {
+        look_at(key.first, key.second);
+        const auto deferred = deferred_.find(key);
+        if (deferred == deferred_.end()) continue;
+        for (const Work& work : deferred->second) queue_.push_back(work);
+        deferred_.erase(deferred);
+    }
+}
+
+// Answers to the route source.
+
+void RouteProgrammer::answer(const Work& work, bool installed) {
+    if (work.operation.id != 0) acknowledge_(work.operation, installed);
+}
+
+void RouteProgrammer::answer_when_reached(const Work& work, std::uint64_t epoch) {
+    if (work.operation.id == 0) return;
+    if (epoch <= reached_epoch_) {
+        answer(work, true);
+    } else {
+        waiting_.push_back({epoch, work});
+    }
+}
+
+/// A removal is done when there is nothing. A connected route is never failed: zebra would hold all
+/// that resolves through it for inaccessible, although the kernel has the interface.
+void RouteProgrammer::answer_unprogrammed(const RouteEntry& route_entry, const Work& work) {
+    const bool connected = route_entry.frr_protocol == ring::RouteProtocol::connected ||
+                           route_entry.frr_protocol == ring::RouteProtocol::local;
+    if (route_entry.frr == kNoContent || work.removal || connected) {
+        answer_when_reached(work, last_epoch_);
+    } else {
+        answer(work, false);
+    }
+}
+
+void RouteProgrammer::epoch_reached(std::uint64_t epoch) {
+    reached_epoch_ = std::max(reached_epoch_, epoch);
+    while (!waiting_.empty() && waiting_.front().epoch <= reached_epoch_) {
+        answer(waiting_.front().work, true);
+        waiting_.pop_front();
+    }
+}
+
+void RouteProgrammer::erase_if_done(TableIndex table, const net::IpPrefix& prefix) {
+    const auto found = tables_[table].find(prefix);
+    if (found == tables_[table].end()) return;
+    const RouteEntry& route_entry = found->second;
+    if (route_entry.wanted() == kNoContent && route_entry.programmed == kNoGroup &&
+        !route_entry.in_flight)
+        tables_[table].erase(found);
+}
+
+std::string RouteProgrammer::trouble(TableIndex table, const net::IpPrefix& prefix,
+                                     const RouteEntry& route_entry) const {
+    if (const auto found = refused_.find({table, prefix}); found != refused_.end())
+        return found->second;
+    const ContentIndex wanted = route_entry.wanted();
+    if (wanted == kNoContent) return {};
+    if (!contents_[wanted].resolved.reason.empty()) return contents_[wanted].resolved.reason;
+    if (!topology_.tables[table].usable()) return "the data plane does not have the VRF";
+    return {};
+}
+
+std::size_t RouteProgrammer::unresolved(TableIndex table) const {
+    if (table >= tables_.size()) return 0;
+    return static_cast<std::size_t>(std::count_if(
+        tables_[table].begin(), tables_[table].end(),
+        [&](const auto& item) { return contents_[item.second.wanted()].resolved.group.empty(); }));
+}
+
+}  // namespace wye::state
