@@ -41,6 +41,7 @@ void Builder::submit(std::shared_ptr<AclBuild> build) {
         return;
     }
     build->busy.store(true, std::memory_order_relaxed);
+    ++unheard_;
     {
         const std::lock_guard lock(mutex_);
         queue_.push_back(std::move(build));
@@ -50,7 +51,7 @@ void Builder::submit(std::shared_ptr<AclBuild> build) {
 
 void Builder::drain_wakeup() noexcept {
     eventfd_t count = 0;
-    if (wakeup_.valid()) eventfd_read(wakeup_.get(), &count);
+    if (unheard_ != 0 && eventfd_read(wakeup_.get(), &count) == 0) unheard_ -= count;
 }
 
 void Builder::run() {

@@ -46,7 +46,7 @@ class Builder {
     void submit(std::shared_ptr<AclBuild> build);
     /// Readable after something was done; -1 without a thread.
     [[nodiscard]] int wakeup() const noexcept { return wakeup_.get(); }
-    /// Before looking at builds: makes wakeup() unreadable again.
+    /// Before looking at builds: makes wakeup() unreadable again. Free when nothing was submitted.
     void drain_wakeup() noexcept;
 
   private:
@@ -55,6 +55,7 @@ class Builder {
     std::condition_variable work_;
     std::deque<std::shared_ptr<AclBuild>> queue_;
     bool stop_ = false;
+    std::uint64_t unheard_ = 0;  // submitted, and its wake-up not yet read; control thread
     Descriptor wakeup_;
     std::thread thread_;
 };

@@ -114,6 +114,7 @@ void Control::close_session() {
 
 bool Control::poll() {
     Core& core = *core_;
+    core.builder.drain_wakeup();
     bool any = advance_reached(core);
     any |= pass_on_lost_twins(core);
     any |= run_stream(core, ring::Stream::routes);

@@ -35,7 +35,7 @@ table::CounterLimits small_counters() {
 Options test_options() {
     Options options;
     options.builder_thread = false;
-    options.hung_after = std::chrono::milliseconds(0);
+    options.hung_after = std::chrono::milliseconds(20);
     return options;
 }
 
