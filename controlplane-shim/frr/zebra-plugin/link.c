@@ -27,6 +27,7 @@ static struct {
     int fd;
     bool accepted;
     int backoff_ms;
+    int64_t next_attempt_ms;
     char last_complaint[192]; /* each is logged once in a row */
 
     uint8_t output[BUFFER_SIZE];
@@ -55,6 +56,7 @@ static void close_connection(const char *why, int backoff_ms)
     connection.accepted = false;
     connection.output_start = connection.output_end = connection.input_end = 0;
     connection.backoff_ms = backoff_ms;
+    connection.next_attempt_ms = now_ms() + backoff_ms;
     atomic_store(&wye.connected, false);
     pthread_mutex_lock(&wye.shadow.lock);
     shadow_disconnect(&wye.shadow);
@@ -296,7 +298,7 @@ static int poll_timeout(void)
     bool waits;
 
     if (connection.fd < 0)
-        return connection.backoff_ms;
+        return (int)MAX(connection.next_attempt_ms - now_ms(), 0) + 1;
     pthread_mutex_lock(&wye.shadow.lock);
     waits = !wye.shadow.end_sent || wye.must_reconsider;
     pthread_mutex_unlock(&wye.shadow.lock);
@@ -317,7 +319,7 @@ static void *link_run(void *arg)
         struct pollfd ready[2] = {{.fd = wye.wake, .events = POLLIN}};
         uint64_t wakes;
 
-        if (connection.fd < 0)
+        if (connection.fd < 0 && now_ms() >= connection.next_attempt_ms)
             try_connect();
         ready[1].fd = connection.fd;
         ready[1].events = (short)(full ? POLLIN | POLLOUT : POLLIN);
