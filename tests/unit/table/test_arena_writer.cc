@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "dataplane/table/arena_writer.hh"
+#include "dataplane/table/nexthop.hh"
 #include "dataplane/table/vrf.hh"
 
 namespace wye::table {
@@ -186,6 +188,33 @@ TEST(ArenaMapping, ReadsWhatWasCommittedAndWhatIsAddedLater) {
     EXPECT_EQ(*seen, 0x1234u);
     EXPECT_EQ(view.checked(Ref<std::uint64_t>{0x7fffffff}), nullptr);
     EXPECT_EQ(view.checked(Ref<std::uint64_t>{}), nullptr);
+}
+
+TEST(ArenaWriter, OnHugetlbfsSizesAreItsPages) {
+    const char* folder = std::getenv("WYE_TEST_HUGETLBFS");
+    if (folder == nullptr) {
+        GTEST_SKIP()
+            << "needs WYE_TEST_HUGETLBFS: a folder on hugetlbfs with 4 free pages of 2 MiB";
+    }
+    const std::string path = std::string(folder) + "/wye-test-arena";
+    std::filesystem::remove(path);
+    {
+        auto arena = ArenaWriter::create(path, small_limits(4 << 20), 1);
+        ASSERT_TRUE(arena) << arena.error().text;
+        constexpr std::size_t kHugePage = 2 << 20;
+        EXPECT_EQ(arena->header().size.load() % kHugePage, 0u);
+        ASSERT_TRUE(arena->back(arena->header().nexthops, 63));
+        const auto extent = arena->allocate<std::uint64_t>(3 << 20);
+        ASSERT_TRUE(extent);
+        *arena->writable(extent) = 5;
+        EXPECT_EQ(arena->header().size.load(), 3 * kHugePage);
+        EXPECT_FALSE(arena->allocate<std::uint64_t>(3 << 20));  // beyond the limit
+        arena->header().state.store(ArenaState::committed);
+        const auto mapping = ArenaMapping::open(path);
+        ASSERT_TRUE(mapping) << mapping.error().text;
+        EXPECT_EQ(*mapping->view().at(extent), 5u);
+    }
+    std::filesystem::remove(path);
 }
 
 TEST(ArenaMapping, RefusesWhatIsNotAnArena) {
