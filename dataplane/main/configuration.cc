@@ -211,14 +211,14 @@ void read_everything(StrictYaml& yaml, Configuration& configuration) {
 
 ConfigurationResult parse_configuration(const std::string& text, const std::string& path) {
     ConfigurationResult result;
-    YamlProblems problems{path, {}};
+    YamlProblems problems(path);
     try {
         StrictYaml yaml(YAML::Load(text), "", problems);
         read_everything(yaml, result.configuration);
     } catch (const YAML::Exception& broken) {
         problems.add(broken.mark, "", fmt::format("is not YAML: {}", broken.msg));
     }
-    result.problems = std::move(problems.list);
+    result.problems = problems.in_order();
     return result;
 }
 

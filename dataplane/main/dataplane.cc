@@ -232,6 +232,9 @@ void Dataplane::Parts::stop() {
     host.reset();
     workers.clear();  // their queues before the ports
     ports.clear();    // they give their buffers back before the pool goes
+    if (pool && pool->in_use() > 0) {
+        say(fmt::format("{} packet buffers were not given back", pool->in_use()));
+    }
     if (counters) (void)settle_ledger(*counters);
 }
 

@@ -9,8 +9,15 @@ namespace wye::dataplane {
 
 void YamlProblems::add(const YAML::Mark& mark, const std::string& path, const std::string& text) {
     const int line = mark.line < 0 ? 1 : mark.line + 1;
-    list.push_back(path.empty() ? fmt::format("{}:{}: {}", file, line, text)
-                                : fmt::format("{}:{}: {}: {}", file, line, path, text));
+    by_line_.emplace(line, path.empty() ? text : path + ": " + text);
+}
+
+std::vector<std::string> YamlProblems::in_order() const {
+    std::vector<std::string> list;
+    for (const auto& [line, text] : by_line_) {
+        list.push_back(fmt::format("{}:{}: {}", file_, line, text));
+    }
+    return list;
 }
 
 StrictYaml::StrictYaml(YAML::Node node, std::string path, YamlProblems& problems)

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -17,10 +18,16 @@
 namespace wye::dataplane {
 
 /// Where problems go; shared by all mappings of one file.
-struct YamlProblems {
-    std::string file;
-    std::vector<std::string> list;
+class YamlProblems {
+  public:
+    explicit YamlProblems(std::string file) : file_(std::move(file)) {}
     void add(const YAML::Mark& mark, const std::string& path, const std::string& text);
+    /// "file:line: path: text", in the order of the lines.
+    [[nodiscard]] std::vector<std::string> in_order() const;
+
+  private:
+    std::string file_;
+    std::multimap<int, std::string> by_line_;
 };
 
 class StrictYaml {

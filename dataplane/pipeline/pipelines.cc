@@ -188,6 +188,13 @@ void run_held(Context& context, bool all) noexcept {
     }
 }
 
+void release_held(Context& context) noexcept {
+    while (context.hold->size() > 0) {
+        const Frame frame = context.hold->pop_oldest().frame;
+        context.pool->release({&frame, 1});
+    }
+}
+
 void book_transmitted(Context& context, PortId port, std::size_t taken) noexcept {
     PortOutput& output = (*context.outputs)[port.value];
     auto& counters = context.counters;

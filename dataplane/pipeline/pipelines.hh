@@ -42,4 +42,7 @@ void run_held(Context& context, bool all) noexcept;
 /// Books what the worker could not transmit and gives it back to the pool.
 void book_transmitted(Context& context, PortId port, std::size_t taken) noexcept;
 
+/// Gives what is on hold back to the pool, unbooked: when the worker ends.
+void release_held(Context& context) noexcept;
+
 }  // namespace wye::pipeline

@@ -52,6 +52,11 @@ Worker::Worker(const Options& options, const Shared& shared)
 
 Worker::~Worker() {
     stop();
+    pipeline::release_held(context_);
+    pipeline::PuntedFrame punted;
+    while (punts_.pop({&punted, 1}) > 0) shared_.pool.release({&punted.frame, 1});
+    pipeline::HostFrame unread;
+    while (from_host_.pop({&unread, 1}) > 0) shared_.pool.release({&unread.frame, 1});
 }
 
 void Worker::add_port(PortId port, std::unique_ptr<PortIo> io) {

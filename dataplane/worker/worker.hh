@@ -64,7 +64,8 @@ class Worker {
     static constexpr std::size_t kResolveRing = 256;
 
     Worker(const Options& options, const Shared& shared);
-    ~Worker();
+    ~Worker();  // gives back what is on hold or in its rings; the ledger is settled at the next
+                // start
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
@@ -75,7 +76,8 @@ class Worker {
 
     /// Fails when the thread cannot be pinned.
     Status start();
-    /// Ends after the current turn. Frames that are still on hold or in rings stay there.
+    /// Ends after the current turn. Frames that are still on hold or in rings stay there until the
+    /// end.
     void stop();
 
     /// One turn on the caller's thread (tests; start() does it on its own). How many frames moved.

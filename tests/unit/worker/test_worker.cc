@@ -50,6 +50,8 @@ void run_held(Context&, bool all) noexcept {
     ++(all ? held_all : held_due);
 }
 
+void release_held(Context&) noexcept {}
+
 void book_transmitted(Context& context, PortId port, std::size_t taken) noexcept {
     PortOutput& output = (*context.outputs)[port.value];
     not_taken += output.count - taken;
