@@ -7,6 +7,7 @@ namespace wye::manifest {
 namespace {
 
 constexpr std::size_t kLongestTwin = 15;  // IFNAMSIZ - 1
+constexpr std::string_view kInjectPrefix = "inj-";
 constexpr std::uint16_t kSmallestMtu = 1280;
 constexpr std::uint16_t kLargestMtu = 9216;
 constexpr std::string_view kMtuWords =
@@ -48,6 +49,11 @@ void read_twin(Section& section, Vport& vport) {
         } else {
             vport.twin = vport.name;
         }
+    }
+    if (vport.twin.starts_with(kInjectPrefix)) {
+        section.problem(section.has("twin") ? "twin" : "name",
+                        "interface names that begin with inj- belong to the VRFs' inject devices: "
+                        "choose another");
     }
     if (vport.twin == "lo" || vport.twin == "." || vport.twin == "..") {
         section.problem(section.has("twin") ? "twin" : "name",

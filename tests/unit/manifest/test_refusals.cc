@@ -210,6 +210,8 @@ INSTANTIATE_TEST_SUITE_P(
                "tenants[1].vports[0].twin", "is taken by VRF blue"},
         Spoilt{"- name: blue-site\n", "- name: blue-site\n        twin: lo\n", 40,
                "tenants[1].vports[0].twin", "cannot be a twin"},
+        Spoilt{"- name: blue-site\n", "- name: inj-blue\n", 39, "tenants[1].vports[0].name",
+               "belong to the VRFs' inject devices"},
         Spoilt{"- name: blue-site\n", "- name: blue-site-with-a-long-name\n", 39,
                "tenants[1].vports[0].name", "give the vport a twin"},
         Spoilt{"- name: blue-site\n", "- name: blue-site\n        twin: sixteen-bytes-xx\n", 40,
