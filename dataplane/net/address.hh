@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <cstring>
@@ -45,11 +46,13 @@ struct Ipv6Address {
     [[nodiscard]] constexpr bool is_link_local() const noexcept {  // fe80::/10, RFC 4291 2.5.6
         return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
     }
-    [[nodiscard]] constexpr bool is_unspecified() const noexcept { return *this == Ipv6Address{}; }
+    [[nodiscard]] constexpr bool is_unspecified() const noexcept {
+        const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(bytes);
+        return (words[0] | words[1]) == 0;
+    }
     [[nodiscard]] constexpr bool is_loopback() const noexcept {
-        Ipv6Address one{};
-        one.bytes[15] = 1;
-        return *this == one;
+        const auto words = std::bit_cast<std::array<std::uint64_t, 2>>(bytes);
+        return words[0] == 0 && words[1] == swap_if_little(std::uint64_t{1});
     }
     friend constexpr auto operator<=>(const Ipv6Address&, const Ipv6Address&) noexcept = default;
 };

@@ -1,5 +1,7 @@
 #include "dataplane/pipeline/admit_packet.hh"
 
+#include <cstring>
+
 #include "dataplane/net/ethernet.hh"
 #include "dataplane/pipeline/hash_flow.hh"
 #include "dataplane/pipeline/validate_ipv4.hh"
@@ -10,13 +12,28 @@ namespace wye::pipeline {
 
 using table::Reason;
 
+namespace {
+
+/// Two loads a side; operator== of six bytes is a call of memcmp.
+bool same(const net::MacAddress& a, const net::MacAddress& b) noexcept {
+    std::uint32_t a4, b4;
+    std::uint16_t a2, b2;
+    std::memcpy(&a4, a.bytes.data(), 4);
+    std::memcpy(&b4, b.bytes.data(), 4);
+    std::memcpy(&a2, a.bytes.data() + 4, 2);
+    std::memcpy(&b2, b.bytes.data() + 4, 2);
+    return ((a4 ^ b4) | static_cast<std::uint32_t>(a2 ^ b2)) == 0;
+}
+
+}  // namespace
+
 Verdict admit_packet(const Context& context, Packet& packet) noexcept {
     const table::VportPolicy* policy = packet.in_policy;
     if (policy == nullptr || policy->vport != packet.in_vport || policy->admin_up == 0) {
         return Verdict::drop(Reason::vport_down);
     }
     const auto& ethernet = net::header<net::EthernetHeader>(packet.frame.data);
-    if (ethernet.destination != policy->mac) {
+    if (!same(ethernet.destination, policy->mac)) {
         if (!ethernet.destination.is_multicast()) {
             return Verdict::drop(Reason::ethernet_other_destination);
         }
@@ -26,7 +43,7 @@ Verdict admit_packet(const Context& context, Packet& packet) noexcept {
         return Verdict::drop(Reason::vport_down);
     }
     packet.vrf = policy->vrf;
-    Verdict verdict;
+    Verdict verdict = Verdict::go_on();
     switch (net::header<Be16>(packet.l3() - sizeof(Be16)).host()) {
         case net::ether_type(net::EtherType::ipv4):
             verdict = validate_ipv4(packet);

@@ -32,14 +32,14 @@ void discard(Context& context, const Packet& packet) noexcept {
 /// error that takes the place of the packet it is about, joins `next`.
 void settle(Context& context, std::size_t index, Verdict verdict, Live& next) noexcept {
     Packet& packet = context.burst->packets[index];
-    switch (verdict.fate) {
+    switch (verdict.fate()) {
         case Fate::go_on:
         case Fate::look_up_again:
             next.add(index);
             return;
         case Fate::drop:
-            book_drop(context, packet, verdict.reason);
-            if (make_icmp_error(context, packet, verdict.error)) {
+            book_drop(context, packet, verdict.reason());
+            if (make_icmp_error(context, packet, verdict.error())) {
                 book(context, packet, &LedgerRow::generated);
                 next.add(index);
                 return;
@@ -57,7 +57,7 @@ void settle(Context& context, std::size_t index, Verdict verdict, Live& next) no
 /// A frame that belongs to a vport: taken by the fast path, or punted, or dropped.
 Verdict admit(Context& context, Packet& packet) noexcept {
     Verdict verdict = admit_packet(context, packet);
-    if (verdict.fate == Fate::punt) return punt_packet(context, packet, packet.in_vport);
+    if (verdict.fate() == Fate::punt) return punt_packet(context, packet, packet.in_vport);
     return verdict.goes_on() ? match_ingress_acl(context, packet) : verdict;
 }
 
@@ -109,7 +109,7 @@ void forward_pass(Context& context, const Live& live,
         Packet& packet = context.burst->packets[i];
         const auto* nexthop = resolve_nexthop(context, packet.leaf, chosen[i], packet.flow_hash);
         Verdict verdict = forward_packet(context, packet, nexthop);
-        if (verdict.fate == Fate::admit_again) verdict = admit(context, packet);
+        if (verdict.fate() == Fate::admit_again) verdict = admit(context, packet);
         settle(context, i, verdict, next);
     }
 }

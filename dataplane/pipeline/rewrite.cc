@@ -38,7 +38,10 @@ Verdict rewrite_link(Packet& packet, const table::NextHop& nexthop,
     packet.frame.strip(packet.l3_offset);
     packet.frame.prepend(static_cast<std::uint16_t>(wanted));
     const auto& bytes = nexthop.rewrite[active == table::Rewrite::second ? 1 : 0];
-    std::memcpy(packet.frame.data, bytes.data(), length);
+    // Copies of fixed size: 12 bytes of addresses, then up to two tags.
+    std::memcpy(packet.frame.data, bytes.data(), 12);
+    if (length > 12) std::memcpy(packet.frame.data + 12, bytes.data() + 12, 4);
+    if (length > 16) std::memcpy(packet.frame.data + 16, bytes.data() + 16, 4);
     packet.l3_offset = static_cast<std::uint16_t>(wanted);
     const auto type =
         packet.family == net::IpFamily::ipv4 ? net::EtherType::ipv4 : net::EtherType::ipv6;

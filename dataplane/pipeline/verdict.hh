@@ -27,22 +27,37 @@ enum class ErrorKind : std::uint8_t {
     prohibited,           // 3/13; 1/1
 };
 
-struct Verdict {
-    Fate fate = Fate::go_on;
-    table::Reason reason{};  // of a drop
-    ErrorKind error = ErrorKind::none;
-
-    static constexpr Verdict go_on() noexcept { return {}; }
+/// One word, so that it travels in a register: a struct of three bytes is put together in memory,
+/// and reading it back whole waits for the store buffer, in every step.
+class Verdict {
+  public:
+    static constexpr Verdict go_on() noexcept { return Verdict(Fate::go_on); }
     static constexpr Verdict drop(table::Reason reason,
                                   ErrorKind error = ErrorKind::none) noexcept {
-        return {Fate::drop, reason, error};
+        return Verdict(Fate::drop, reason, error);
     }
-    static constexpr Verdict punt() noexcept { return {Fate::punt}; }
-    static constexpr Verdict hold() noexcept { return {Fate::hold}; }
-    static constexpr Verdict sent() noexcept { return {Fate::sent}; }
-    static constexpr Verdict look_up_again() noexcept { return {Fate::look_up_again}; }
-    static constexpr Verdict admit_again() noexcept { return {Fate::admit_again}; }
-    [[nodiscard]] constexpr bool goes_on() const noexcept { return fate == Fate::go_on; }
+    static constexpr Verdict punt() noexcept { return Verdict(Fate::punt); }
+    static constexpr Verdict hold() noexcept { return Verdict(Fate::hold); }
+    static constexpr Verdict sent() noexcept { return Verdict(Fate::sent); }
+    static constexpr Verdict look_up_again() noexcept { return Verdict(Fate::look_up_again); }
+    static constexpr Verdict admit_again() noexcept { return Verdict(Fate::admit_again); }
+
+    [[nodiscard]] constexpr Fate fate() const noexcept { return static_cast<Fate>(bits_ & 0xff); }
+    /// Of a drop.
+    [[nodiscard]] constexpr table::Reason reason() const noexcept {
+        return static_cast<table::Reason>(bits_ >> 8 & 0xff);
+    }
+    [[nodiscard]] constexpr ErrorKind error() const noexcept {
+        return static_cast<ErrorKind>(bits_ >> 16);
+    }
+    [[nodiscard]] constexpr bool goes_on() const noexcept { return fate() == Fate::go_on; }
+
+  private:
+    explicit constexpr Verdict(Fate fate, table::Reason reason = {},
+                               ErrorKind error = ErrorKind::none) noexcept
+        : bits_(static_cast<std::uint32_t>(fate) | static_cast<std::uint32_t>(reason) << 8 |
+                static_cast<std::uint32_t>(error) << 16) {}
+    std::uint32_t bits_;
 };
 
 }  // namespace wye::pipeline
