@@ -1,12 +1,15 @@
 // The channel between two processes: the producer is killed in the middle of its batches.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <new>
 #include <random>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -90,6 +93,52 @@ TEST(ChannelProcesses, AProducerKilledInTheMiddleLeavesOnlyWholeBatches) {
         seen += judge.seen();
     }
     EXPECT_GT(seen, 1000u) << "the children hardly ran: nothing was tested";
+}
+
+/// Commands in two pages of which the second cannot be read: whoever copies them dies half way.
+class HalfReadable {
+  public:
+    HalfReadable() {
+        const auto page = static_cast<std::size_t>(getpagesize());
+        per_page_ = page / sizeof(Command);
+        map_ = mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (map_ == MAP_FAILED) _exit(1);
+        for (std::size_t i = 0; i < 2 * per_page_; ++i) {
+            new (first() + i) Command(make_sample(static_cast<std::uint32_t>(100 + i), {}));
+        }
+        mprotect(static_cast<std::byte*>(map_) + page, page, PROT_NONE);
+    }
+    [[nodiscard]] std::span<const Command> all() const { return {first(), 2 * per_page_}; }
+
+  private:
+    [[nodiscard]] Command* first() const { return static_cast<Command*>(map_); }
+    void* map_ = nullptr;
+    std::size_t per_page_ = 0;
+};
+
+// The same, at the very place: killed while it copies a batch into the ring.
+TEST(ChannelProcesses, AProducerKilledWhileCopyingHasPublishedNothingOfThatBatch) {
+    auto channel = Channel::create({.commands = 256, .completions = 8, .events = 8});
+    ASSERT_TRUE(channel);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        const std::array<Command, 2> whole{make_sample(1, {0, 0, 2, 0}),
+                                           make_sample(2, {0, 1, 2, 0})};
+        if (!channel->send(Stream::routes, whole)) _exit(1);
+        const HalfReadable half;
+        signal(SIGSEGV, [](int) { kill(getpid(), SIGKILL); });
+        channel->send(Stream::routes, half.all());
+        _exit(2);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "it got through: " << WEXITSTATUS(status);
+    ASSERT_EQ(WTERMSIG(status), SIGKILL);
+    std::array<Command, 128> out;
+    ASSERT_EQ(channel->receive_commands(Stream::routes, out), 2u);
+    EXPECT_EQ(out[1].header.sequence, 2u);
+    EXPECT_EQ(channel->receive_commands(Stream::routes, out), 0u);
 }
 
 // A ring whose producer died between moving its head and publishing: what the next session gets is
