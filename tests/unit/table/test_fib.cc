@@ -207,6 +207,31 @@ TEST_P(Fib, ThePublicTableAgainstAModel) {
     EXPECT_EQ(fib.arena.used_bytes(), 0u);
 }
 
+// A direct-indexed root that does not fit, or fits but not the nodes below it, is done without.
+TEST_P(Fib, AnArenaTooSmallForADirectRoot) {
+    const auto routes = read_real_table(GetParam(), GetParam() == IpFamily::ipv4 ? 90 : 15);
+    ASSERT_GT(routes.size(), 10000u);
+    Crowd crowd(GetParam(), 8);
+    for (std::uint64_t heap_bytes = 512 << 10; heap_bytes < 8 << 20; heap_bytes += 448 << 10) {
+        FibUnderTest fib(GetParam(), heap_bytes);
+        ModelByLength model;
+        std::vector<IpAddress> addresses;
+        for (std::size_t i = 0; i < routes.size(); ++i) {
+            const auto& [prefix, leaf] = routes[i];
+            if (fib.writer.insert(prefix, leaf)) {
+                model.lengths[prefix.length].insert_or_assign(prefix.address, leaf);
+            }
+            fib.reclaim();
+            if (i % 40 != 0) continue;
+            for (const auto& a : crowd.around(prefix)) addresses.push_back(a);
+        }
+        compare(fib, model, addresses);
+        fib.writer.clear();
+        fib.reclaim();
+        ASSERT_EQ(fib.arena.used_bytes(), 0u);
+    }
+}
+
 TEST(FibSize, ASmallVrfIsCheap) {
     FibUnderTest fib4(IpFamily::ipv4), fib6(IpFamily::ipv6);
     EXPECT_EQ(fib4.arena.used_bytes() + fib6.arena.used_bytes(), 0u);  // empty: nothing at all
