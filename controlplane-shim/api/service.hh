@@ -21,8 +21,7 @@
 //   vrfs        kernel: "this namespace", "netns red" or "device vrf-red". zebra_vrf: zebra's id,
 //               absent until zebra named the VRF.
 //   routes      one row for each member of the group. nexthop: the gateway, or one of direct,
-//   local,
-//               blackhole, unreachable, prohibit. protocol: as RouteProtocol in words.
+//               local, blackhole, unreachable, prohibit. protocol: as RouteProtocol in words.
 //               state: installed, pending, refused, unresolved (its interface is no vport's twin).
 //   nexthops    kind: as NextHopKind in words. nexthop: this session's handle. mac: absent while
 //               unresolved. groups: how many groups use it. state: as for routes.

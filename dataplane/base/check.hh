@@ -4,11 +4,11 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define WYE_CHECK(condition, text)                                                            \
-    do {                                                                                      \
-        if (!(condition)) [[unlikely]] {                                                      \
+#define WYE_CHECK(condition, text)                                                              \
+    do {                                                                                        \
+        if (!(condition)) [[unlikely]] {                                                        \
             std::fprintf(stderr, "wye: broken invariant: %s (%s) at %s:%d\n", text, #condition, \
-                         __FILE__, __LINE__);                                                 \
-            std::abort();                                                                     \
-        }                                                                                     \
+                         __FILE__, __LINE__);                                                   \
+            std::abort();                                                                       \
+        }                                                                                       \
     } while (false)

@@ -17,6 +17,8 @@ inline Nanoseconds monotonic_now() noexcept {
 }
 
 /// Cycles of the invariant time-stamp counter. Cheap enough for once a burst.
-inline std::uint64_t read_cycles() noexcept { return __builtin_ia32_rdtsc(); }
+inline std::uint64_t read_cycles() noexcept {
+    return __builtin_ia32_rdtsc();
+}
 
 }  // namespace wye

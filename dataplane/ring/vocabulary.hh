@@ -99,9 +99,9 @@ struct VrfSet {
     Handle vrf;
     Handle tenant;
     ObjectName name;
-    std::uint32_t vni;       // 0 to 2^24-1, only meaningful with has_vni
-    std::uint8_t has_vni;    // 0 or 1
-    std::uint8_t underlay;   // 1: tunnels may have their outer addresses here
+    std::uint32_t vni;      // 0 to 2^24-1, only meaningful with has_vni
+    std::uint8_t has_vni;   // 0 or 1
+    std::uint8_t underlay;  // 1: tunnels may have their outer addresses here
     std::uint8_t reserved[2];
 };
 
@@ -216,7 +216,17 @@ struct RouteSet {
 };
 
 enum class RouteProtocol : std::uint8_t {
-    other = 0, local, connected, statically, bgp, ospf, isis, rip, eigrp, babel, kernel
+    other = 0,
+    local,
+    connected,
+    statically,
+    bgp,
+    ospf,
+    isis,
+    rip,
+    eigrp,
+    babel,
+    kernel
 };
 
 struct RouteDelete {
@@ -267,18 +277,18 @@ static_assert(sizeof(Command) == 128 && std::is_trivially_copyable_v<Command>);
 enum class Outcome : std::uint16_t {
     accepted = 0,
     unknown_opcode,
-    malformed,        // a field holds an impossible value; `detail` is the byte offset in the body
-    unknown_handle,   // `detail` is the handle
-    duplicate,        // the key is taken by another object; `detail` is that object's handle or 0
-    in_use,           // still referred to
-    table_full,       // arena or table at its limit
-    quota_exceeded,   // the tenant's
-    no_such_port,     // port_bind: the data plane's configuration has no port of that name
-    vlan_conflict,    // vport_set: (port, VLAN, inner VLAN) is taken
-    out_of_order,     // rule without begin, commit without transaction, …
-    frees_pending,    // a worker hangs: memory cannot be freed, changes are refused for now
-    not_underlay,     // tunnel in a VRF that is not marked as underlay
-    not_ready,        // before the first replay_begin
+    malformed,       // a field holds an impossible value; `detail` is the byte offset in the body
+    unknown_handle,  // `detail` is the handle
+    duplicate,       // the key is taken by another object; `detail` is that object's handle or 0
+    in_use,          // still referred to
+    table_full,      // arena or table at its limit
+    quota_exceeded,  // the tenant's
+    no_such_port,    // port_bind: the data plane's configuration has no port of that name
+    vlan_conflict,   // vport_set: (port, VLAN, inner VLAN) is taken
+    out_of_order,    // rule without begin, commit without transaction, …
+    frees_pending,   // a worker hangs: memory cannot be freed, changes are refused for now
+    not_underlay,    // tunnel in a VRF that is not marked as underlay
+    not_ready,       // before the first replay_begin
 };
 
 struct alignas(32) Completion {
@@ -294,11 +304,11 @@ static_assert(sizeof(Completion) == 32);
 
 enum class EventKind : std::uint16_t {
     none = 0,
-    epoch_reached = 1,    // all running workers have passed a quiescent state in `epoch`
-    resolve = 2,          // a packet waits for (vport, address): ask the kernel
-    port_link = 3,        // `object` is the port's handle, `value` 0 down, 1 up
-    twin_lost = 4,        // the descriptor of the twin of vport `object` failed
-    events_lost = 5,      // the ring was full: `value` events are missing
+    epoch_reached = 1,  // all running workers have passed a quiescent state in `epoch`
+    resolve = 2,        // a packet waits for (vport, address): ask the kernel
+    port_link = 3,      // `object` is the port's handle, `value` 0 down, 1 up
+    twin_lost = 4,      // the descriptor of the twin of vport `object` failed
+    events_lost = 5,    // the ring was full: `value` events are missing
 };
 
 struct alignas(64) Event {

@@ -49,8 +49,8 @@ struct AclKey {
     std::uint8_t icmp_type = 0, icmp_code = 0;
     std::uint8_t tcp_flags = 0;
     std::uint8_t dscp = 0;
-    bool has_ports = false;       // the layer-4 header is present and unfragmented
-    bool is_fragment = false;     // MF set or offset not zero
+    bool has_ports = false;    // the layer-4 header is present and unfragmented
+    bool is_fragment = false;  // MF set or offset not zero
     bool is_later_fragment = false;
 };
 

@@ -68,9 +68,9 @@ struct alignas(64) ArenaHeader {
     std::uint64_t magic;
     std::uint32_t layout;
     std::atomic<ArenaState> state;
-    std::uint64_t instance;             // of the process that wrote it
-    std::atomic<std::uint64_t> size;    // bytes of the file; only grows
-    std::atomic<std::uint64_t> epoch;   // last published
+    std::uint64_t instance;            // of the process that wrote it
+    std::atomic<std::uint64_t> size;   // bytes of the file; only grows
+    std::atomic<std::uint64_t> epoch;  // last published
     ArenaLimits limits;
     Ref<TenantRoot> tenants;
     Ref<Vrf> vrfs;
@@ -78,9 +78,9 @@ struct alignas(64) ArenaHeader {
     Ref<Tunnel> tunnels;
     Ref<NextHop> nexthops;
     Ref<Group> groups;
-    Ref<std::atomic<std::uint64_t>> vport_keys;    // hash: dataplane/table/vport_key.hh
-    Ref<std::atomic<std::uint32_t>> tunnel_keys;   // hash: dataplane/table/tunnel_key.hh
-    std::uint32_t vport_key_slots;                 // powers of two
+    Ref<std::atomic<std::uint64_t>> vport_keys;   // hash: dataplane/table/vport_key.hh
+    Ref<std::atomic<std::uint32_t>> tunnel_keys;  // hash: dataplane/table/tunnel_key.hh
+    std::uint32_t vport_key_slots;                // powers of two
     std::uint32_t tunnel_key_slots;
 };
 

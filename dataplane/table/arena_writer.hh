@@ -73,8 +73,8 @@ class ArenaWriter {
     void seal(std::uint64_t epoch);
     void release_through(std::uint64_t epoch);
     [[nodiscard]] std::size_t retired_bytes() const noexcept;
-    [[nodiscard]] std::size_t used_bytes() const noexcept;   // heap extents in use
-    [[nodiscard]] std::size_t free_bytes() const noexcept;   // heap still available
+    [[nodiscard]] std::size_t used_bytes() const noexcept;  // heap extents in use
+    [[nodiscard]] std::size_t free_bytes() const noexcept;  // heap still available
 
   private:
     struct Impl;

@@ -99,8 +99,8 @@ constexpr std::uint32_t port_row(PortId port) noexcept {
 
 /// One worker's block, as pointers into the mapping. The worker total is the sum over `ports`.
 struct CounterBlock {
-    LedgerRow* ports = nullptr;     // [limits.ports + 1]
-    LedgerRow* tenants = nullptr;   // [limits.tenants + 1]
+    LedgerRow* ports = nullptr;    // [limits.ports + 1]
+    LedgerRow* tenants = nullptr;  // [limits.tenants + 1]
     VportCounters* vports = nullptr;
     TunnelCounters* tunnels = nullptr;
     VrfCounters* vrfs = nullptr;

@@ -26,9 +26,7 @@ class Liveness {
     void set_dead(NextHopId id, std::uint32_t generation) noexcept {
         words_[id.value].store(dead_word(generation), std::memory_order_release);
     }
-    void set_alive(NextHopId id) noexcept {
-        words_[id.value].store(0, std::memory_order_release);
-    }
+    void set_alive(NextHopId id) noexcept { words_[id.value].store(0, std::memory_order_release); }
     [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
 
   private:

@@ -30,9 +30,7 @@ struct Leaf {
     [[nodiscard]] constexpr bool is_none() const noexcept { return value == 0; }
     [[nodiscard]] constexpr bool is_group() const noexcept { return (value >> 31) != 0; }
     [[nodiscard]] constexpr NextHopId nexthop() const noexcept { return NextHopId{value - 1}; }
-    [[nodiscard]] constexpr GroupId group() const noexcept {
-        return GroupId{value & 0x7fffffffu};
-    }
+    [[nodiscard]] constexpr GroupId group() const noexcept { return GroupId{value & 0x7fffffffu}; }
     friend constexpr bool operator==(const Leaf&, const Leaf&) noexcept = default;
 };
 
@@ -45,9 +43,9 @@ constexpr std::size_t kRewriteCapacity = 20;
 struct alignas(64) NextHop {
     // First line: all that forwarding reads. control: rw as said above; workers: ro.
     std::uint32_t generation;
-    NextHopKind kind;                 // none: free
-    std::atomic<Rewrite> active;      // adjacency only
-    std::uint8_t rewrite_length;      // 12, 16 or 20 bytes; the EtherType comes behind
+    NextHopKind kind;             // none: free
+    std::atomic<Rewrite> active;  // adjacency only
+    std::uint8_t rewrite_length;  // 12, 16 or 20 bytes; the EtherType comes behind
     std::uint8_t reserved;
     VportId vport;
     std::array<std::uint8_t, kRewriteCapacity> rewrite[2];
@@ -68,9 +66,7 @@ struct alignas(64) GroupTable {
     [[nodiscard]] const NextHopId* buckets() const noexcept {
         return reinterpret_cast<const NextHopId*>(this + 1);
     }
-    [[nodiscard]] const NextHopId* members() const noexcept {
-        return buckets() + bucket_mask + 1;
-    }
+    [[nodiscard]] const NextHopId* members() const noexcept { return buckets() + bucket_mask + 1; }
 };
 
 struct alignas(8) Group {

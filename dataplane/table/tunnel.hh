@@ -34,9 +34,9 @@ struct alignas(64) Tunnel {
     std::uint32_t generation;
     VportId vport;  // the vport inside; invalid until one is bound
     std::uint16_t destination_port;
-    std::uint8_t copy_dscp;     // 1: inner DSCP copied to the outer header
-    std::uint8_t udp_checksum;  // 1: outer UDP checksum filled in
-    std::uint8_t header_length; // of `header`, bytes
+    std::uint8_t copy_dscp;      // 1: inner DSCP copied to the outer header
+    std::uint8_t udp_checksum;   // 1: outer UDP checksum filled in
+    std::uint8_t header_length;  // of `header`, bytes
     std::uint8_t in_use;
     std::array<std::uint8_t, kOuterHeaderCapacity> header;
 };
@@ -45,7 +45,10 @@ static_assert(sizeof(Tunnel) == 128);
 inline std::uint32_t tunnel_key_hash(const TunnelKey& key) noexcept {
     // FNV-1a over words, then a finisher: keys are few and looked up once a received tunnel packet.
     std::uint64_t h = 0xcbf29ce484222325u;
-    const auto mix = [&h](std::uint64_t v) { h = (h ^ v) * 0x100000001b3u; h ^= h >> 29; };
+    const auto mix = [&h](std::uint64_t v) {
+        h = (h ^ v) * 0x100000001b3u;
+        h ^= h >> 29;
+    };
     std::uint64_t words[2];
     std::memcpy(words, key.local.bytes.data(), 16);
     mix(words[0]);

@@ -36,7 +36,7 @@ static_assert(sizeof(Vport) == 32);
 
 /// The changeable half of a vport. control: writes it before publication; workers: ro.
 struct alignas(64) VportPolicy {
-    VportId vport;   // none: this slot is free
+    VportId vport;  // none: this slot is free
     VrfId vrf;
     Ref<Acl> ingress_acl;  // null: permit
     Ref<Acl> egress_acl;

@@ -39,7 +39,9 @@ struct Datagram {
 
 volatile std::sig_atomic_t stop = 0;
 
-std::int64_t now_ns() { return wye::monotonic_now().count(); }
+std::int64_t now_ns() {
+    return wye::monotonic_now().count();
+}
 
 int die(const char* what) {
     std::fprintf(stderr, "wye-stream: %s: %s\n", what, std::strerror(errno));
@@ -75,8 +77,8 @@ int send_stream(const char* address_text, const char* port, double rate, double 
     Datagram datagram;
     std::uint64_t refused = 0;
     for (; datagram.sequence < total && stop == 0; ++datagram.sequence) {
-        const auto due = start + static_cast<std::int64_t>(
-                                     static_cast<double>(datagram.sequence) * 1e9 / rate);
+        const auto due =
+            start + static_cast<std::int64_t>(static_cast<double>(datagram.sequence) * 1e9 / rate);
         for (std::int64_t wait = due - now_ns(); wait > 0; wait = due - now_ns()) {
             const timespec pause{wait / 1'000'000'000, wait % 1'000'000'000};
             nanosleep(&pause, nullptr);
