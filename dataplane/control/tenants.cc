@@ -65,8 +65,9 @@ Answer delete_tenant(Core& core, ring::Handle handle) {
 
 bool remove_tenant(Core& core, Tenant& tenant) {
     const auto& slots = tenant.slots;
-    const bool has_vports =
-        std::any_of(slots.begin(), slots.end(), [](const Vport* v) { return v != nullptr; });
+    const bool has_vports = std::any_of(slots.begin(), slots.end(), [](const Vport* vport) {
+        return vport != nullptr && !vport->dying;
+    });
     if (has_vports || tenant.vrfs != 0 || tenant.acls != 0) return false;
     if (open_transaction(core, tenant) != nullptr) return false;
     core.tenants.unbind(tenant);
