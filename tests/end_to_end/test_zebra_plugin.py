@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -413,6 +414,31 @@ def vrf_id_reused(router: Router) -> str:
     return f"RED had id {old}, GREEN has {new}"
 
 
+def vrf_replaced_meanwhile(router: Router) -> str:
+    """The same while the shim is away and the same prefix is in both: the removal must not meet the
+    new one."""
+    router.shim.tell("hold")
+    router.configure("vrf GREEN", "ip route 10.51.0.0/16 10.9.0.8")
+    router.shim.expect("install GREEN 10.51.0.0/16 unicast type 3 distance 1 | via 10.9.0.8")
+    router.shim.kill()
+    router.configure("vrf GREEN", "no ip route 10.51.0.0/16 10.9.0.9",
+                     "no ip route 10.51.0.0/16 10.9.0.8")
+    sh("ip netns del GREEN")
+    wait("GREEN is gone", lambda: "inactive" in sh("vtysh -c 'show vrf' | grep GREEN"))
+    router.configure("no vrf GREEN")
+    make_vrf("AMBER")
+    wait("AMBER is there", lambda: "AMBER" in sh("vtysh -c 'show vrf'"))
+    router.configure("vrf AMBER", "ip route 10.51.0.0/16 10.9.0.7")
+    wait("AMBER's route waits", lambda: router.route("10.51.0.0/16", "AMBER").get("queued"))
+    shim = router.start_shim()
+    shim.expect("install AMBER 10.51.0.0/16 unicast type 3 distance 1 | via 10.9.0.7")
+    wait("nothing is held", lambda: router.show_wye()["held for acknowledgement"] == "0")
+    table = shim.table()
+    if any("GREEN" in key for key in table) or any("GREEN" in line for line in shim.lines):
+        raise Failure(f"{table}")
+    return "AMBER has only its own route"
+
+
 # -- who dies ----------------------------------------------------------------------------------
 
 
@@ -621,6 +647,54 @@ def bounded(router: Router) -> str:
     return "100 held, 150 failed, all 250 installed once the shim was there"
 
 
+def churn(router: Router) -> str:
+    """Random announcements and withdrawals while the shim holds, stops, dies and comes back: in the
+    end its table is that of a plain set of what is announced, and all of it is installed."""
+    chance = random.Random(7)
+    router.stop_all()
+    router.start_shim().tell("quiet")
+    router.start_zebra("settle=0,held=300")
+    speaker = start_bgp(router)
+    prefixes = many_prefixes(400)
+    announced: set[bytes] = set()
+    stopped = False
+    for _ in range(150):
+        some = chance.sample(prefixes, chance.randrange(1, 60))
+        withdraw = chance.random() < 0.45
+        speaker.announce(some, withdraw)
+        announced = announced - set(some) if withdraw else announced | set(some)
+        what = chance.randrange(12)
+        if stopped:
+            router.shim.signal(signal.SIGCONT)
+            stopped = False
+        if what == 0:
+            router.shim.kill()
+            router.start_shim().tell("quiet")
+        elif what == 1:
+            router.shim.signal(signal.SIGSTOP)
+            stopped = True
+        elif what < 5:
+            router.shim.tell("hold")
+        elif what < 8:
+            router.shim.tell("release")
+        time.sleep(chance.random() * 0.05)
+    router.shim.signal(signal.SIGCONT)
+    router.shim.tell("release")
+    wanted = {f"default {p[1]}.{p[2]}.{p[3]}.0/24" for p in announced}
+    wait("the shim has what is announced", lambda: {
+        key for key in router.shim.table() if key.startswith("default 20.")} == wanted, 20)
+
+    def installed() -> set[str]:
+        routes = json.loads(sh("vtysh -c 'show ip route bgp json'") or "{}")
+        return {f"default {prefix}" for prefix, rows in routes.items() if is_installed(rows[0])}
+
+    wait("zebra has just that installed", lambda: installed() == wanted, 40)
+    wait("nothing is held", lambda: router.show_wye()["held for acknowledgement"] == "0")
+    shown = router.show_wye()
+    return (f"{len(wanted)} of {len(prefixes)} in the end; {shown['contexts received']} contexts, "
+            f"{shown['routes sent']} sent, {shown['connects']} connections")
+
+
 def stopped_under_load(router: Router) -> str:
     """A shim that stands still while far more routes come than may be held: zebra lives on, and in
     the end everything is installed."""
@@ -671,6 +745,7 @@ try:
     case("addresses reach the kernel", addresses_reach_the_kernel, router)
     case("VRFs are told apart", vrfs_told_apart, router)
     case("the id of a VRF is used again", vrf_id_reused, router)
+    case("and again while the shim is away", vrf_replaced_meanwhile, router)
     case("the shim is stopped", shim_stopped, router)
     case("the snapshot after zebra's start ends", lambda: router.shim.expect("snapshot end", 30))
     case("the shim is killed", shim_killed, router)
@@ -681,6 +756,7 @@ try:
     router.start_zebra("settle=0")
     case("many routes", many_routes, router)
     case("a bound on what is held", bounded, router)
+    case("random changes with a shim that comes and goes", churn, router)
     case("the shim is stopped under load", stopped_under_load, router)
 finally:
     router.stop_all()

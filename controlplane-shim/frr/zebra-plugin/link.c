@@ -234,28 +234,30 @@ static bool is_settled(void)
     return settled;
 }
 
-/* Fills the output from the shadow; says whether there is anything to send. */
+/* Fills the output from the shadow; says whether there is more to do. */
 static bool fill(void)
 {
-    size_t filled = 0;
+    struct dplane_ctx_q done;
+    bool more, answered;
 
     if (connection.output_start < connection.output_end)
         return true;
     connection.output_start = connection.output_end = 0;
-    if (!connection.accepted)
+    if (!connection.accepted || atomic_load(&wye.stopping))
         return false;
+    TAILQ_INIT(&done);
     pthread_mutex_lock(&wye.shadow.lock);
     if (!wye.shadow.end_sent && !wye.shadow.end_marked && is_settled())
         shadow_mark_end(&wye.shadow);
-    if (!atomic_load(&wye.stopping)) {
-        uint64_t queued = wye.shadow.queued;
-
-        filled = shadow_fill(&wye.shadow, connection.output, sizeof(connection.output));
-        COUNT(sent, queued - wye.shadow.queued);
-    }
+    connection.output_end =
+        shadow_fill(&wye.shadow, connection.output, sizeof(connection.output), &done);
+    more = connection.output_end > 0 || wye.shadow.queue.first;
+    answered = dplane_ctx_get_head(&done);
+    answer_all(&done, true);
     pthread_mutex_unlock(&wye.shadow.lock);
-    connection.output_end = filled;
-    return filled > 0;
+    if (answered)
+        dplane_provider_work_ready();
+    return more;
 }
 
 /* Sends until nothing is left or the socket is full; says whether it is full. */
@@ -264,9 +266,12 @@ static bool send_queued(void)
     int rounds;
 
     for (rounds = 0; rounds < 64 && connection.fd >= 0 && fill(); rounds++) {
-        ssize_t sent = send(connection.fd, connection.output + connection.output_start,
-                            connection.output_end - connection.output_start, MSG_NOSIGNAL);
+        ssize_t sent;
 
+        if (connection.output_start == connection.output_end)
+            continue;
+        sent = send(connection.fd, connection.output + connection.output_start,
+                    connection.output_end - connection.output_start, MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN)
             return true;
         if (sent < 0 && errno != EINTR)

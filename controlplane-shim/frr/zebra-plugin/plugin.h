@@ -32,7 +32,6 @@ struct naming {
 
 struct plugin_counters {
     _Atomic uint64_t received;     /* route contexts */
-    _Atomic uint64_t sent;         /* routes, repeated ones included */
     _Atomic uint64_t acknowledged; /* operations */
     _Atomic uint64_t refused;      /* operations that the shim could not install */
     _Atomic uint64_t unchanged;    /* answered at once: the shim has just that */

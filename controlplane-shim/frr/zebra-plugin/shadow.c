@@ -81,7 +81,7 @@ struct shadow_vrf *shadow_find_vrf(struct shadow *shadow, uint32_t id)
 {
     struct shadow_vrf *vrf = shadow->vrfs[id % SHADOW_VRF_BUCKETS];
 
-    while (vrf && vrf->id != id)
+    while (vrf && (vrf->id != id || vrf->replaced))
         vrf = vrf->next;
     return vrf;
 }
@@ -90,42 +90,43 @@ void shadow_name_vrf(struct shadow *shadow, uint32_t id, const char *name, uint3
 {
     struct shadow_vrf *vrf = shadow_find_vrf(shadow, id);
 
-    if (!vrf) {
+    if (!vrf || strcmp(vrf->name, name) != 0) {
+        if (vrf)
+            vrf->replaced = true;
         vrf = XCALLOC(MTYPE_WYE_VRF, sizeof(*vrf));
         vrf->id = id;
+        vrf->serial = ++shadow->vrf_serial;
+        strlcpy(vrf->name, name, sizeof(vrf->name));
         vrf->next = shadow->vrfs[id % SHADOW_VRF_BUCKETS];
         shadow->vrfs[id % SHADOW_VRF_BUCKETS] = vrf;
     }
     vrf->table = table;
-    vrf->sent_in = 0;
-    memset(vrf->name, 0, sizeof(vrf->name));
-    strlcpy(vrf->name, name, sizeof(vrf->name));
 }
 
 /* Entries */
 
-static uint32_t bucket_of(const struct wye_zebra_route *key)
+static uint32_t bucket_of(const struct shadow_vrf *vrf, const struct wye_zebra_route *key)
 {
     uint32_t words[6];
 
     memcpy(words, key->prefix, sizeof(key->prefix));
-    words[4] = key->vrf_id;
+    words[4] = vrf->serial;
     words[5] = ((uint32_t)key->family << 8) | key->prefix_length;
     return jhash2(words, array_size(words), 0x77796531) & (SHADOW_BUCKETS - 1);
 }
 
-static bool same_key(const struct wye_zebra_route *a, const struct wye_zebra_route *b)
+static bool same_prefix(const struct wye_zebra_route *a, const struct wye_zebra_route *b)
 {
-    return a->vrf_id == b->vrf_id && a->family == b->family &&
-           a->prefix_length == b->prefix_length &&
+    return a->family == b->family && a->prefix_length == b->prefix_length &&
            memcmp(a->prefix, b->prefix, sizeof(a->prefix)) == 0;
 }
 
-struct shadow_entry *shadow_find(struct shadow *shadow, const struct wye_zebra_route *key)
+struct shadow_entry *shadow_find(struct shadow *shadow, const struct shadow_vrf *vrf,
+                                 const struct wye_zebra_route *key)
 {
-    struct shadow_entry *entry = shadow->buckets[bucket_of(key)];
+    struct shadow_entry *entry = shadow->buckets[bucket_of(vrf, key)];
 
-    while (entry && !same_key(&entry->head, key))
+    while (entry && (entry->vrf != vrf || !same_prefix(&entry->head, key)))
         entry = entry->hash_next;
     return entry;
 }
@@ -153,7 +154,7 @@ static uint32_t take_slot(struct shadow *shadow, struct shadow_entry *entry)
 struct shadow_entry *shadow_get(struct shadow *shadow, struct shadow_vrf *vrf,
                                 const struct wye_zebra_route *key)
 {
-    struct shadow_entry *entry = shadow_find(shadow, key);
+    struct shadow_entry *entry = shadow_find(shadow, vrf, key);
     struct shadow_entry **bucket;
 
     if (entry)
@@ -167,7 +168,7 @@ struct shadow_entry *shadow_get(struct shadow *shadow, struct shadow_vrf *vrf,
     entry->vrf = vrf;
     entry->slot = take_slot(shadow, entry);
     TAILQ_INIT(&entry->held);
-    bucket = &shadow->buckets[bucket_of(key)];
+    bucket = &shadow->buckets[bucket_of(vrf, key)];
     entry->hash_next = *bucket;
     *bucket = entry;
     list_append(&shadow->queue, entry);
@@ -179,7 +180,7 @@ struct shadow_entry *shadow_get(struct shadow *shadow, struct shadow_vrf *vrf,
 /* Frees an entry that has nothing left to say. */
 static void forget(struct shadow *shadow, struct shadow_entry *entry)
 {
-    struct shadow_entry **link = &shadow->buckets[bucket_of(&entry->head)];
+    struct shadow_entry **link = &shadow->buckets[bucket_of(entry->vrf, &entry->head)];
 
     while (*link != entry)
         link = &(*link)->hash_next;
@@ -324,6 +325,15 @@ static size_t fill_end(struct shadow *shadow, uint8_t *at)
     return sizeof(message);
 }
 
+/* Moves an entry from the queue to the idle list. */
+static void settle(struct shadow *shadow, struct shadow_entry *entry)
+{
+    list_remove(&shadow->queue, entry);
+    list_append(&shadow->idle, entry);
+    shadow->queued--;
+    entry->sent_in = shadow->connection;
+}
+
 static size_t fill_route(struct shadow *shadow, struct shadow_entry *entry, uint8_t *at)
 {
     const size_t hops = entry->head.nexthops * sizeof(*entry->hops);
@@ -336,34 +346,66 @@ static size_t fill_route(struct shadow *shadow, struct shadow_entry *entry, uint
     if (hops)
         memcpy(at + sizeof(entry->head), entry->hops, hops);
 
-    list_remove(&shadow->queue, entry);
-    list_append(&shadow->idle, entry);
-    shadow->queued--;
-    entry->sent_in = shadow->connection;
+    settle(shadow, entry);
+    shadow->sent++;
     entry->covered = entry->held_count;
     entry->acknowledged = false;
     return sizeof(entry->head) + hops;
 }
 
-size_t shadow_fill(struct shadow *shadow, uint8_t *buffer, size_t room)
+/* zebra deletes a VRF's routes before it gives the id away; were one left, it would be gone. */
+static void remove_if_replaced(struct shadow_entry *entry)
+{
+    if (!entry->vrf->replaced || !shadow_exists(entry))
+        return;
+    entry->head.operation = WYE_ZEBRA_REMOVE;
+    entry->head.kind = entry->head.origin = entry->head.distance = 0;
+    entry->head.nexthops = 0;
+    entry->head.metric = 0;
+    XFREE(MTYPE_WYE_HOPS, entry->hops);
+}
+
+/* The shim of this connection does not know the route: its VRF has not been named to it, or the id
+ * has been named again since. */
+static bool is_moot(struct shadow *shadow, const struct shadow_entry *entry)
+{
+    if (shadow_exists(entry))
+        return false;
+    if (entry->vrf->sent_in != shadow->connection)
+        return true;
+    return entry->vrf->replaced &&
+           shadow_find_vrf(shadow, entry->vrf->id)->sent_in == shadow->connection;
+}
+
+static size_t fill_entry(struct shadow *shadow, struct shadow_entry *entry, uint8_t *at,
+                         struct dplane_ctx_q *done)
 {
     size_t used = 0;
+
+    remove_if_replaced(entry);
+    if (is_moot(shadow, entry)) {
+        settle(shadow, entry);
+        shadow_release(shadow, entry, UINT32_MAX, done);
+    } else if (entry->vrf->sent_in != shadow->connection) {
+        return fill_vrf(shadow, entry->vrf, at);
+    } else {
+        used = fill_route(shadow, entry, at);
+    }
+    /* A removal that nobody waits for has done its work. */
+    if (!shadow_exists(entry) && !entry->held_count)
+        forget(shadow, entry);
+    return used;
+}
+
+size_t shadow_fill(struct shadow *shadow, uint8_t *buffer, size_t room, struct dplane_ctx_q *done)
+{
+    size_t used = 0;
+    uint32_t steps = 0; /* moot entries write nothing, and the lock is not held for all of them */
     struct shadow_entry *entry;
 
-    while ((entry = shadow->queue.first) && room - used >= WYE_ZEBRA_MAX_MESSAGE) {
-        if (entry == &shadow->end_mark) {
-            used += fill_end(shadow, buffer + used);
-            continue;
-        }
-        if (entry->vrf->sent_in != shadow->connection) {
-            used += fill_vrf(shadow, entry->vrf, buffer + used);
-            continue;
-        }
-        used += fill_route(shadow, entry, buffer + used);
-        /* A removal that nobody waits for has done its work. */
-        if (!shadow_exists(entry) && !entry->held_count)
-            forget(shadow, entry);
-    }
+    while ((entry = shadow->queue.first) && room - used >= WYE_ZEBRA_MAX_MESSAGE && steps++ < 1000)
+        used += entry == &shadow->end_mark ? fill_end(shadow, buffer + used)
+                                           : fill_entry(shadow, entry, buffer + used, done);
     return used;
 }
 

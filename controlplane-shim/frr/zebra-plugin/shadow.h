@@ -23,8 +23,10 @@
 struct shadow_vrf {
     struct shadow_vrf *next; /* in its hash bucket */
     uint32_t id;
+    uint32_t serial;  /* tells it from others that had or will have the id */
     uint32_t table;   /* routes of other tables are not ours */
     uint32_t sent_in; /* connection that knows the name */
+    bool replaced;    /* the id is another VRF's now; what is left here are removals */
     char name[64];
 };
 
@@ -62,6 +64,7 @@ struct shadow {
 
     struct shadow_entry **buckets;
     struct shadow_vrf *vrfs[SHADOW_VRF_BUCKETS];
+    uint32_t vrf_serial;
     struct shadow_entry **slots; /* by the low half of an operation's id */
     uint32_t slot_count, slot_room;
     uint32_t *free_slots;
@@ -75,16 +78,19 @@ struct shadow {
     bool connected;
     uint32_t sequence;
     uint64_t entries, held, queued;
+    uint64_t sent; /* routes, repeated ones included */
 };
 
 void shadow_init(struct shadow *shadow);
 
+/* The VRF that has the id now. */
 struct shadow_vrf *shadow_find_vrf(struct shadow *shadow, uint32_t id);
-/* Another name under an id is another VRF. */
+/* Another name under an id is another VRF, with entries of its own. */
 void shadow_name_vrf(struct shadow *shadow, uint32_t id, const char *name, uint32_t table);
 
 /* The entry of a prefix; if there is none, NULL or a new one with nothing in it. */
-struct shadow_entry *shadow_find(struct shadow *shadow, const struct wye_zebra_route *key);
+struct shadow_entry *shadow_find(struct shadow *shadow, const struct shadow_vrf *vrf,
+                                 const struct wye_zebra_route *key);
 struct shadow_entry *shadow_get(struct shadow *shadow, struct shadow_vrf *vrf,
                                 const struct wye_zebra_route *key);
 bool shadow_exists(const struct shadow_entry *entry);
@@ -104,8 +110,9 @@ void shadow_connect(struct shadow *shadow);
 void shadow_disconnect(struct shadow *shadow);
 /* The snapshot ends after all that is queued now. */
 void shadow_mark_end(struct shadow *shadow);
-/* Writes whole messages from the queue; the bytes written. */
-size_t shadow_fill(struct shadow *shadow, uint8_t *buffer, size_t room);
+/* Writes whole messages from the queue; the bytes written. Moves to `done` the contexts of removals
+ * that the shim need not be told, since it does not know the route in this connection. */
+size_t shadow_fill(struct shadow *shadow, uint8_t *buffer, size_t room, struct dplane_ctx_q *done);
 /* Moves what the operation answers to `to`; false if it is not the last one of its prefix. */
 bool shadow_acknowledge(struct shadow *shadow, uint64_t id, bool installed,
                         struct dplane_ctx_q *to);

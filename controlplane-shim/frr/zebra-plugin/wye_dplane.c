@@ -94,7 +94,7 @@ static void take_install(struct shadow_vrf *vrf, struct zebra_dplane_ctx *ctx)
 
     note_encoding(&notes);
     entry = usable ? shadow_get(&wye.shadow, vrf, &route.head)
-                   : shadow_find(&wye.shadow, &route.head);
+                   : shadow_find(&wye.shadow, vrf, &route.head);
     if (wye.skip_kernel && !RSYSTEM_ROUTE(dplane_ctx_get_type(ctx)))
         dplane_ctx_set_skip_kernel(ctx);
     if (!usable) {
@@ -112,13 +112,13 @@ static void take_install(struct shadow_vrf *vrf, struct zebra_dplane_ctx *ctx)
     }
 }
 
-static void take_delete(struct zebra_dplane_ctx *ctx)
+static void take_delete(struct shadow_vrf *vrf, struct zebra_dplane_ctx *ctx)
 {
     struct shadow_route route;
     struct shadow_entry *entry;
 
     encode_key(ctx, &route.head);
-    entry = shadow_find(&wye.shadow, &route.head);
+    entry = shadow_find(&wye.shadow, vrf, &route.head);
     /* A route that never went to the shim is one that an earlier zebra left in the kernel. */
     if (!shadow_exists(entry)) {
         answer(ctx, true);
@@ -159,7 +159,7 @@ static void take_route(struct zebra_dplane_ctx *ctx)
         COUNT(other_tables, 1);
         answer(ctx, true);
     } else if (dplane_ctx_get_op(ctx) == DPLANE_OP_ROUTE_DELETE) {
-        take_delete(ctx);
+        take_delete(vrf, ctx);
     } else {
         take_install(vrf, ctx);
     }
@@ -286,11 +286,11 @@ DEFUN(show_wye, show_wye_cmd, "show wye", SHOW_STR "wye dataplane plugin\n")
     SHOW("to be sent", wye.shadow.queued);
     SHOW("held for acknowledgement", wye.shadow.held);
     SHOW("snapshot ended", wye.shadow.end_sent);
+    SHOW("routes sent", wye.shadow.sent);
     pthread_mutex_unlock(&wye.shadow.lock);
     SHOW("held at most", wye.held_limit);
     SHOW_COUNTER("connects", connects);
     SHOW_COUNTER("contexts received", received);
-    SHOW_COUNTER("routes sent", sent);
     SHOW_COUNTER("acknowledged", acknowledged);
     SHOW_COUNTER("refused by the shim", refused);
     SHOW_COUNTER("unchanged", unchanged);
