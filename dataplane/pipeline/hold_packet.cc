@@ -3,6 +3,7 @@
 #include "dataplane/pipeline/burst.hh"
 #include "dataplane/pipeline/hold.hh"
 #include "dataplane/pipeline/ledger.hh"
+#include "dataplane/table/vrf.hh"
 
 namespace wye::pipeline {
 
@@ -14,6 +15,8 @@ Verdict hold_packet(Context& context, Packet& packet, VportId vport,
     if (packet.hold_until == 0) {
         packet.hold_until = context.now_cycles + millisecond * context.limits.hold_milliseconds;
     }
+    packet.vrf_generation =
+        context.arena.record(context.arena.header().vrfs, packet.vrf.value).generation;
     const NeighborKey key{vport, neighbor};
     Packet evicted;
     const auto outcome = context.hold->put(packet, key, context.now_cycles, evicted);

@@ -65,6 +65,8 @@ struct Packet {
     const table::VportPolicy* in_policy = nullptr;
     /// When waiting for a neighbour ends, cycles; 0: it has not waited yet.
     std::uint64_t hold_until = 0;
+    /// Of `vrf` when it began to wait: the id may be another VRF's by the time it goes on.
+    std::uint32_t vrf_generation = 0;
 
     [[nodiscard]] std::byte* l3() noexcept { return frame.data + l3_offset; }
     [[nodiscard]] const std::byte* l3() const noexcept { return frame.data + l3_offset; }

@@ -14,6 +14,7 @@
 #include "dataplane/pipeline/receive_host.hh"
 #include "dataplane/pipeline/resolve_leaf.hh"
 #include "dataplane/pipeline/tenant_roots.hh"
+#include "dataplane/table/vrf.hh"
 
 namespace wye::pipeline {
 namespace {
@@ -126,6 +127,19 @@ void route(Context& context, Live live) noexcept {
     }
 }
 
+/// A packet that waited. It has outlived grace periods: its VRF's id may be another tenant's by now.
+Verdict resume(const Context& context, const Packet& packet, bool due) noexcept {
+    const auto& header = context.arena.header();
+    if (packet.vrf.value >= header.limits.vrfs) return Verdict::drop(Reason::no_route);
+    const table::Vrf& vrf = context.arena.record(header.vrfs, packet.vrf.value);
+    if (!vrf.tenant.valid() || vrf.generation != packet.vrf_generation) {
+        return Verdict::drop(Reason::no_route);
+    }
+    // RFC 1812 3.3.2: unreachable only once the neighbour has not answered in time.
+    return due ? Verdict::drop(Reason::neighbor_unresolved, ErrorKind::host_unreachable)
+               : Verdict::go_on();
+}
+
 void begin(Context& context) noexcept {
     context.roots->begin_burst(context.arena);
 }
@@ -177,11 +191,7 @@ void run_held(Context& context, bool all) noexcept {
             packet = context.hold->pop_oldest();
             packet.in_policy = context.roots->find(packet.in_vport);
             book_released(context, packet);
-            // RFC 1812 3.3.2: unreachable only once the neighbour has not answered in time.
-            settle(context, i,
-                   due ? Verdict::drop(Reason::neighbor_unresolved, ErrorKind::host_unreachable)
-                       : Verdict::go_on(),
-                   live);
+            settle(context, i, resume(context, packet, due), live);
         }
         route(context, live);
         finish(context);

@@ -387,6 +387,21 @@ TEST(Hold, ATenantsScanLeavesRoomForOthers) {
     EXPECT_EQ(router.context.counters.tenants[2].held.get(), 1u);
 }
 
+// A VRF that was deleted while a packet waited, and whose id another tenant got: not its packet.
+TEST(Hold, APacketDoesNotEndUpInAnotherTenantsVrf) {
+    TwoPorts router;
+    const NextHopId unknown = router.add_nexthop(NextHopKind::adjacency, router.out, "10.9.0.7");
+    router.add_route(router.vrf, "10.6.0.0/16", unknown);
+    router.receive(0, ethernet({}, packet4("10.6.0.1")));
+    auto& vrf = router.arena.record(router.arena.header().vrfs, router.vrf.value);
+    vrf.tenant = router.add_tenant();
+    ++vrf.generation;
+    router.set_neighbor(unknown, kNeighbor);
+    router.run_held(true);
+    EXPECT_TRUE(router.sent.empty());
+    EXPECT_EQ(router.drops(Reason::no_route), 1u);
+}
+
 TEST(Output, FullQueuesAndRefusalsAreCounted) {
     TwoPorts router;
     auto& output = (*router.context.outputs)[1];
