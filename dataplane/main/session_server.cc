@@ -42,9 +42,9 @@ ring::Channel* SessionServer::channel() noexcept {
 }
 
 void SessionServer::serve() {
+    listen_to_session();  // first: whose end was read makes room for the next
     accept_visitors();
     listen_to_visitors();
-    listen_to_session();
     hand_back_twins();
 }
 
