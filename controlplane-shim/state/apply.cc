@@ -27,6 +27,56 @@ std::map<std::string, const manifest::Vrf*> vrfs_of(const manifest::Manifest& ma
     return vrfs;
 }
 
+template <class T>
+void add_changes(const char* kind, const std::map<std::string, const T*>& before,
+                 const std::map<std::string, const T*>& after, nlohmann::json& rows) {
+    const auto add = [&](const char* change, const std::string& name) {
+        rows.push_back({{"change", change}, {"kind", kind}, {"name", name}});
+    };
+    for (const auto& [name, object] : before)
+        if (!after.contains(name)) add("removed", name);
+    for (const auto& [name, object] : after) {
+        const auto found = before.find(name);
+        if (found == before.end()) {
+            add("added", name);
+        } else if (!(*found->second == *object)) {
+            add("changed", name);
+        }
+    }
+}
+
+template <class T, class List>
+std::map<std::string, const T*> by_name(const manifest::Manifest& manifest, List list) {
+    std::map<std::string, const T*> objects;
+    for (const manifest::Tenant& tenant : manifest.tenants)
+        for (const T& object : tenant.*list) objects[object.name] = &object;
+    return objects;
+}
+
+nlohmann::json changes(const manifest::Manifest& from, const manifest::Manifest& to) {
+    nlohmann::json rows = nlohmann::json::array();
+    // A tenant has changed by itself only when its quotas have: the rest has rows of its own.
+    manifest::Manifest before, after;
+    for (const auto& tenant : from.tenants)
+        before.tenants.push_back({tenant.name, tenant.quotas, {}, {}, {}, {}});
+    for (const auto& tenant : to.tenants)
+        after.tenants.push_back({tenant.name, tenant.quotas, {}, {}, {}, {}});
+    std::map<std::string, const manifest::Tenant*> old_tenants, new_tenants;
+    for (const auto& tenant : before.tenants) old_tenants[tenant.name] = &tenant;
+    for (const auto& tenant : after.tenants) new_tenants[tenant.name] = &tenant;
+    using manifest::Tenant;
+    add_changes<Tenant>("tenant", old_tenants, new_tenants, rows);
+    add_changes<manifest::Vrf>("vrf", by_name<manifest::Vrf>(from, &Tenant::vrfs),
+                               by_name<manifest::Vrf>(to, &Tenant::vrfs), rows);
+    add_changes<manifest::Tunnel>("tunnel", by_name<manifest::Tunnel>(from, &Tenant::tunnels),
+                                  by_name<manifest::Tunnel>(to, &Tenant::tunnels), rows);
+    add_changes<manifest::Vport>("vport", by_name<manifest::Vport>(from, &Tenant::vports),
+                                 by_name<manifest::Vport>(to, &Tenant::vports), rows);
+    add_changes<manifest::Acl>("acl", by_name<manifest::Acl>(from, &Tenant::acls),
+                               by_name<manifest::Acl>(to, &Tenant::acls), rows);
+    return rows;
+}
+
 }  // namespace
 
 std::vector<std::string> State::apply_manifest(const manifest::Manifest& next) {
@@ -184,6 +234,21 @@ void State::put_in_force(const manifest::Manifest& next, TwinSet::Staged staged)
     update_views();
     routes_.retry_refused();
     pump();
+}
+
+api::Reply State::apply(const std::string& file_name, const std::string& text) {
+    const manifest::Loaded loaded = manifest::load_manifest(text, file_name);
+    api::Reply reply;
+    for (const manifest::Problem& problem : loaded.problems)
+        reply.errors.push_back(problem.to_string());
+    reply.result = nlohmann::json::array();
+    if (loaded.manifest) {
+        reply.result = changes(manifest_, *loaded.manifest);
+        reply.errors = apply_manifest(*loaded.manifest);
+    }
+    reply.ok = reply.errors.empty();
+    if (!reply.ok) reply.result = nullptr;
+    return reply;
 }
 
 // What the manifest in force and the session say, as routes and neighbours see it.

@@ -41,6 +41,7 @@ class PolicyObjects {
         const Object* const object = find(kind, name);
         return object != nullptr && object->present;
     }
+    [[nodiscard]] const std::map<Key, Object>& all() const { return objects_; }
     Object& operator[](const Key& key) { return objects_[key]; }
     void session_closed() {
         for (auto& [key, object] : objects_) {

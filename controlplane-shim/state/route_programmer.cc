@@ -305,22 +305,19 @@ void RouteProgrammer::erase_if_done(TableIndex table, const net::IpPrefix& prefi
         tables_[table].erase(found);
 }
 
-std::string RouteProgrammer::trouble(TableIndex table, const net::IpPrefix& prefix,
-                                     const RouteEntry& route_entry) const {
-    if (const auto found = refused_.find({table, prefix}); found != refused_.end())
-        return found->second;
-    const ContentIndex wanted = route_entry.wanted();
-    if (wanted == kNoContent) return {};
-    if (!contents_[wanted].resolved.reason.empty()) return contents_[wanted].resolved.reason;
-    if (!topology_.tables[table].usable()) return "the data plane does not have the VRF";
-    return {};
-}
-
-std::size_t RouteProgrammer::unresolved(TableIndex table) const {
-    if (table >= tables_.size()) return 0;
-    return static_cast<std::size_t>(std::count_if(
-        tables_[table].begin(), tables_[table].end(),
-        [&](const auto& item) { return contents_[item.second.wanted()].resolved.group.empty(); }));
+void RouteProgrammer::each_unresolved(
+    const std::function<void(TableIndex, std::size_t, const std::string&)>& visit) const {
+    for (TableIndex table = 0; table < tables_.size(); ++table) {
+        std::unordered_map<ContentIndex, std::size_t> counts;
+        for (const auto& [prefix, route_entry] : tables_[table]) {
+            const ContentIndex wanted = route_entry.wanted();
+            if (wanted != kNoContent && contents_[wanted].resolved.group.empty()) ++counts[wanted];
+        }
+        std::unordered_map<std::string, std::size_t> by_reason;
+        for (const auto& [content, count] : counts)
+            by_reason[contents_[content].resolved.reason] += count;
+        for (const auto& [reason, count] : by_reason) visit(table, count, reason);
+    }
 }
 
 }  // namespace wye::state

@@ -109,11 +109,24 @@ class RouteProgrammer {
     }
     [[nodiscard]] const Content& content(ContentIndex index) const { return contents_[index]; }
     [[nodiscard]] const NextHops& nexthops() const { return nexthops_; }
-    /// Why the route is not in the data plane as it should be; empty if it is.
-    [[nodiscard]] std::string trouble(TableIndex table, const net::IpPrefix& prefix,
-                                      const RouteEntry& entry) const;
+    using Key = std::pair<TableIndex, net::IpPrefix>;
+    struct KeyHash {
+        std::size_t operator()(const Key& key) const noexcept {
+            return PrefixHash{}(key.second) * 31 + key.first;
+        }
+    };
+    /// Why the data plane refused it; empty: it did not.
+    [[nodiscard]] std::string refusal(TableIndex table, const net::IpPrefix& prefix) const {
+        const auto found = refused_.find({table, prefix});
+        return found == refused_.end() ? std::string{} : found->second;
+    }
+    [[nodiscard]] const std::unordered_map<Key, std::string, KeyHash>& refusals() const {
+        return refused_;
+    }
+    /// Routes without any usable next hop, by VRF and reason.
+    void each_unresolved(
+        const std::function<void(TableIndex, std::size_t, const std::string&)>& visit) const;
     [[nodiscard]] std::size_t queued() const { return queue_.size(); }
-    [[nodiscard]] std::size_t unresolved(TableIndex table) const;
 
   private:
     struct Work {
@@ -132,13 +145,6 @@ class RouteProgrammer {
         std::uint64_t epoch;
         Work work;
     };
-    struct KeyHash {
-        std::size_t operator()(const std::pair<TableIndex, net::IpPrefix>& key) const noexcept {
-            return PrefixHash{}(key.second) * 31 + key.first;
-        }
-    };
-    using Key = std::pair<TableIndex, net::IpPrefix>;
-
     RouteEntry& entry(TableIndex table, const net::IpPrefix& prefix);
     void look_at(TableIndex table, const net::IpPrefix& prefix, frr::Operation operation = {},
                  bool removal = false);

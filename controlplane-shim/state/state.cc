@@ -112,7 +112,8 @@ void State::session_closed() {
     policy_writer_.reset();
     route_writer_.reset();
     policy_.session_closed();
-    policy_replayed_ = routes_replay_open_ = false;
+    policy_replayed_ = routes_replay_open_ = routes_replay_done_ = false;
+    received_ = {};
     refresh_topology();
     routes_.session_closed();
     neighbors_.session_closed();
@@ -120,7 +121,7 @@ void State::session_closed() {
 }
 
 bool State::settled() const {
-    return sink_ != nullptr && policy_replayed_ && !routes_replay_open_ && policy_.settled() &&
+    return sink_ != nullptr && policy_replayed_ && routes_replay_done_ && policy_.settled() &&
            routes_.settled() && neighbors_.settled() && route_writer_.open() == 0 &&
            stale_tables_.empty();
 }
@@ -155,6 +156,9 @@ void State::completed(ring::Stream stream, StreamWriter& writer,
         session_closed();
         return;
     }
+    Received& received = received_[static_cast<std::size_t>(stream)];
+    ++received.completions;
+    if (completion.outcome != ring::Outcome::accepted) ++received.refused;
     switch (sent->opcode) {
         case ring::Opcode::replay_begin:
         case ring::Opcode::replay_end:
@@ -181,6 +185,8 @@ void State::completed(ring::Stream stream, StreamWriter& writer,
 
 void State::replay_completed(ring::Stream stream, ring::Opcode opcode,
                              const ring::Completion& completion) {
+    if (stream == ring::Stream::routes && opcode == ring::Opcode::replay_end)
+        routes_replay_done_ = true;
     if (completion.outcome == ring::Outcome::accepted) return;
     options_.log("stream " + std::string(ring::to_string(stream)) + ": " +
                  std::string(ring::to_string(opcode)) +
@@ -217,6 +223,7 @@ void State::receive_events() {
     std::array<ring::Event, 128> batch;
     while (sink_ != nullptr) {
         const std::size_t count = sink_->receive_events(batch);
+        events_ += count;
         for (std::size_t i = 0; i < count; ++i) handle(batch[i]);
         if (count < batch.size()) return;
     }
@@ -261,7 +268,6 @@ std::size_t State::neighbor_limit(VportIndex vport) const {
 }
 
 void State::resolve(const ring::Event& event) {
-    ++resolve_events_;
     const auto found = vport_by_handle_.find(event.object);
     if (found == vport_by_handle_.end()) return;
     const VportIndex vport = found->second;

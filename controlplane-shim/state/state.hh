@@ -10,6 +10,7 @@
 // expected: no timer, since a slow zebra would cost the routes that it is about to send.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -85,6 +86,9 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
 
   private:
     friend class Show;
+    struct Received {
+        std::uint64_t completions = 0, refused = 0;
+    };
     using Clock = std::chrono::steady_clock;
     using KernelRoutes = std::map<net::IpPrefix, std::pair<ContentKey, ring::RouteProtocol>>;
 
@@ -142,9 +146,11 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
 
     CommandSink* sink_ = nullptr;
     ring::Welcome welcome_{};
-    bool policy_replayed_ = false;  // everything of the policy replay was answered
-    bool routes_replay_open_ = false;
-    std::uint64_t resolve_events_ = 0, events_lost_ = 0, sessions_ = 0;
+    bool policy_replayed_ = false;      // everything of the policy replay was answered
+    bool routes_replay_open_ = false;   // its end was not sent yet
+    bool routes_replay_done_ = false;   // its end was answered
+    std::array<Received, 2> received_;  // by stream, in this session
+    std::uint64_t events_ = 0, events_lost_ = 0, sessions_ = 0;
     std::map<ring::Handle, bool> port_up_;
     std::map<ring::Handle, VportIndex> vport_by_handle_;
 

@@ -59,6 +59,7 @@ class StreamWriter {
     }
     [[nodiscard]] std::size_t backlog() const { return outbox_.size() - sent_; }
     [[nodiscard]] bool full() const { return backlog() >= kBacklog; }
+    [[nodiscard]] std::uint32_t sequence() const { return sequence_; }  // of the last one
     [[nodiscard]] std::uint64_t commands() const { return commands_; }  // over all sessions
     void reset() {
         outbox_.clear();
