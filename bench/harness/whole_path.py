@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import figures
@@ -132,17 +133,39 @@ def tail(log):
     return "\n".join(Path(log).read_text(errors="replace").splitlines()[-15:])
 
 
-def sent_over(counters, seconds):
-    """Packets a second, and how many of what was received were sent."""
-    begun, (received, sent) = time.monotonic_ns(), counters.read()
+def processor_times(process):
+    """{thread: nanoseconds that it had a processor}."""
+    times = {}
+    for task in Path(f"/proc/{process.pid}/task").iterdir():
+        try:
+            times[task.name] = int((task / "schedstat").read_text().split()[0])
+        except OSError:
+            continue  # it has just ended
+    return times
+
+
+@dataclass
+class Sample:
+    mpps: float     # of the worker's processor time
+    sent: float     # as a part of what was received
+    running: float  # processor time as a part of the time that passed
+
+
+def sample(counters, process, seconds):
+    """The worker is the thread that ran most: it polls. What others on its core took is not its."""
+    begun, times, (received, sent) = (time.monotonic_ns(), processor_times(process),
+                                      counters.read())
     time.sleep(seconds)
-    ended, (received_later, sent_later) = time.monotonic_ns(), counters.read()
+    ended, later, (received_later, sent_later) = (time.monotonic_ns(), processor_times(process),
+                                                  counters.read())
+    worked = max(later[thread] - before for thread, before in times.items() if thread in later)
     packets = sent_later - sent
-    return packets / (ended - begun) * 1e3, packets / max(received_later - received, 1)
+    return Sample(packets / worked * 1e3, packets / max(received_later - received, 1),
+                  worked / (ended - begun))
 
 
 def run_once(applications, commands, check, seconds):
-    """Mpps of one run of one application."""
+    """Mpps of one run of one application, by the worker's processor time."""
     command, programmer = commands
     log = applications.scratch / "log"
     for left in (applications.counters, applications.capture):
@@ -159,11 +182,14 @@ def run_once(applications, commands, check, seconds):
         wait_for(lambda: counters.read()[1] > 2_000_000, 20, process, log,
                  f"{name} does not forward")
         time.sleep(seconds / 2)
-        mpps, share = sent_over(counters, seconds)
-    if share < 0.999:
-        raise RuntimeError(f"{name} lost packets: only {share:.1%} of them were sent")
+        taken = sample(counters, process, seconds)
+    if taken.sent < 0.999:
+        raise RuntimeError(f"{name} lost packets: only {taken.sent:.1%} of them were sent")
+    if taken.running < 0.95:
+        print(f"bench: the worker of {name} had its CPU for only {taken.running:.0%} of the time: "
+              "something else runs here", file=sys.stderr)
     check(frames.read_capture(applications.capture))
-    return mpps
+    return taken.mpps
 
 
 def choose_hugepages(arguments):
