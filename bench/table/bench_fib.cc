@@ -4,6 +4,7 @@
 // alike and nothing is in a cache; `uniform` is random over all addresses (IPv4 only); `zipf` takes
 // such addresses by Zipf's law (exponent 1) from 65 536 of them, nearer to what traffic looks like.
 // Lookups come in bursts of 64, as the pipeline's do; `single` is the slow path's one at a time.
+// The peers are DPDK's rte_fib and rte_fib6 (peer_fib.hh).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <random>
 #include <vector>
 
+#include "bench/table/peer_fib.hh"
 #include "dataplane/table/fib.hh"
 #include "tests/unit/table/real_table.hh"
 
@@ -158,6 +160,34 @@ void lookup_single(benchmark::State& state, Choice choice) {
     state.SetItemsProcessed(state.iterations());
 }
 
+/// The peer with all routes, made once; null where it cannot be.
+PeerFib* peer_of(net::IpFamily family) {
+    static const auto peer4 =
+        PeerFib::make(net::IpFamily::ipv4, Table::of(net::IpFamily::ipv4).routes);
+    static const auto peer6 =
+        PeerFib::make(net::IpFamily::ipv6, Table::of(net::IpFamily::ipv6).routes);
+    return family == net::IpFamily::ipv4 ? peer4.get() : peer6.get();
+}
+
+template <class Query>
+void lookup_peer(benchmark::State& state, Choice choice) {
+    PeerFib* peer = peer_of(Burst<Query>::kFamily);
+    if (peer == nullptr) {
+        state.SkipWithError("the peer does not start, or does not take all of the routes");
+        return;
+    }
+    std::vector<net::IpAddress> addresses;
+    for (const Query& query : queries_for<Query>(choice)) addresses.push_back(query.address);
+    peer->set_addresses(addresses);
+    std::size_t at = 0;
+    for (auto _ : state) {
+        peer->look_up(at, kBurst);
+        benchmark::DoNotOptimize(peer->leaves[0]);
+        at = (at + kBurst) % kAddresses;
+    }
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBurst));
+}
+
 void insert_all(benchmark::State& state, net::IpFamily family) {
     const std::vector<RealRoute>& routes = Table::of(family).routes;
     for (auto _ : state) {
@@ -182,16 +212,22 @@ void insert_all(benchmark::State& state, net::IpFamily family) {
 }
 
 void register_all() {
+    const bool with_peers = start_peers();
     const auto add = [](const char* name, auto run, auto argument) {
         return benchmark::RegisterBenchmark(
             name, [run, argument](benchmark::State& state) { run(state, argument); });
     };
     add("fib4/spread", lookup<Fib4Query>, Choice::spread);
+    if (with_peers) add("fib4/spread/peer:rte_fib", lookup_peer<Fib4Query>, Choice::spread);
     add("fib4/uniform", lookup<Fib4Query>, Choice::uniform);
+    if (with_peers) add("fib4/uniform/peer:rte_fib", lookup_peer<Fib4Query>, Choice::uniform);
     add("fib4/zipf", lookup<Fib4Query>, Choice::zipf);
+    if (with_peers) add("fib4/zipf/peer:rte_fib", lookup_peer<Fib4Query>, Choice::zipf);
     add("fib4/single", lookup_single<Fib4Query>, Choice::spread);
     add("fib6/spread", lookup<Fib6Query>, Choice::spread);
+    if (with_peers) add("fib6/spread/peer:rte_fib6", lookup_peer<Fib6Query>, Choice::spread);
     add("fib6/zipf", lookup<Fib6Query>, Choice::zipf);
+    if (with_peers) add("fib6/zipf/peer:rte_fib6", lookup_peer<Fib6Query>, Choice::zipf);
     add("fib6/single", lookup_single<Fib6Query>, Choice::spread);
     add("fib4/insert", insert_all, net::IpFamily::ipv4)->Unit(benchmark::kMillisecond);
     add("fib6/insert", insert_all, net::IpFamily::ipv6)->Unit(benchmark::kMillisecond);

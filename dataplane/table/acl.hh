@@ -5,7 +5,9 @@
 // says how large one it needs. match_acl runs on workers, under RCU. An Acl is immutable once
 // published. A packet whose layer-4 header is not there (a later fragment, or cut short) has
 // `has_ports` clear and matches no rule that asks for ports, ICMP type or TCP flags: rules with
-// such conditions therefore never permit it (RFC 7112, and RFC 1858 for IPv4).
+// such conditions therefore never permit it (RFC 7112, and RFC 1858 for IPv4). If it is not a later
+// fragment, the default does not permit it either where a rule of its family has such conditions.
+// Such conditions need a protocol beside them that has what they look at; measure_acl refuses others.
 #pragma once
 
 #include <cstddef>

@@ -9,6 +9,11 @@
 #include "dataplane/net/address.hh"
 #include "dataplane/table/nexthop.hh"
 
+// The build says where it is; from the top of the tree it is here.
+#ifndef WYE_DATA_FOLDER
+#define WYE_DATA_FOLDER "bench/data"
+#endif
+
 namespace wye::table {
 
 struct RealRoute {
