@@ -62,15 +62,16 @@ def case(name: str, function) -> bool:
 class Bench:
     """The namespaces, the data plane and the programmer."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workers: int) -> None:
+        self.workers = workers
         self.run_dir = folder / "run"
         self.config = folder / "dataplane.yaml"
         self.log = open(folder / "dataplane.log", "w+", encoding="utf-8")
-        cores = sorted(os.sched_getaffinity(0))
+        cores = sorted(os.sched_getaffinity(0))[-workers:]
         self.config.write_text(f"""
 instance: {MARK}
 run_dir: {self.run_dir}
-workers: [{{core: {cores[-1]}}}]
+workers: [{", ".join(f"{{core: {core}}}" for core in cores)}]
 memory: {{hugepages: never, megabytes: 96}}
 ports:
   - {{name: p0, kind: af_packet, interface: r1}}
@@ -103,7 +104,7 @@ ports:
             ["ip", "netns", "exec", place("wire"), str(DATAPLANE), "--config", str(self.config)],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.dataplane.stdout.readline().strip()
-        assert line == f"wye-dataplane: ready, instance {MARK}, 1 workers, 2 ports", line
+        assert line == f"wye-dataplane: ready, instance {MARK}, {self.workers} workers, 2 ports", line
         return line
 
     def start_router(self) -> None:
@@ -233,46 +234,64 @@ def orderly_end(bench: Bench) -> str:
     return ""
 
 
+def whole_story(bench: Bench) -> None:
+    if not case("the data plane starts", bench.start_dataplane):
+        return
+    case("a second instance is refused", lambda: second_instance(bench))
+    case("a device in use is refused", lambda: device_in_use(bench))
+    case("a missing core is refused", lambda: missing_core(bench))
+    case("a bad configuration is refused whole", lambda: bad_configuration(bench))
+    if not case("a router is programmed", bench.start_router):
+        return
+    case("host 1 pings the router, IPv4", lambda: ping("host1", "10.1.0.1"))
+    case("host 2 pings the router, IPv6", lambda: ping("host2", "fd00:2::1"))
+    case("hosts ping each other, IPv4", lambda: ping("host1", "10.2.0.10"))
+    case("hosts ping each other, IPv6", lambda: ping("host2", "fd00:1::10"))
+    case("the router pings a host", lambda: ping("kernel", "10.1.0.10"))
+    case("TCP over IPv4", lambda: tcp("10.2.0.10"))
+    case("TCP over IPv6", lambda: tcp("fd00:2::10"))
+    case("the ledger balances", bench.balanced)
+    case("killed, it forwards again at once", lambda: killed_and_back(bench))
+    case("a router is programmed again", bench.start_router)
+    case("the twins are served again", lambda: ping("host1", "10.1.0.1"))
+    case("hosts ping each other as before", lambda: ping("host1", "10.2.0.10"))
+    case("the ledger balances again", bench.balanced)
+    print("# drops: " + ", ".join(bench.ask("drops")))
+    case("it ends in order, without a leak", lambda: orderly_end(bench))
+
+
+def two_workers(bench: Bench) -> None:
+    if not case("with two workers it starts", bench.start_dataplane):
+        return
+    if not case("with two workers a router is programmed", bench.start_router):
+        return
+    case("two workers serve the twins", lambda: (ping("host1", "10.1.0.1"),
+                                                 ping("host2", "fd00:2::1"))[0])
+    case("two workers carry TCP", lambda: tcp("10.2.0.10"))
+    case("two workers' ledger balances", bench.balanced)
+    case("two workers end in order, without a leak", lambda: orderly_end(bench))
+
+
+def run(story, workers: int) -> None:
+    with tempfile.TemporaryDirectory(prefix=MARK) as folder:
+        bench = Bench(Path(folder), workers)
+        try:
+            bench.build()
+            before = failed
+            story(bench)
+            if failed > before:
+                print("\n".join("# " + line for line in bench.read_log().splitlines()))
+        finally:
+            bench.down()
+
+
 def main() -> int:
     if os.geteuid() != 0:
         print("1..0 # SKIP needs root: it makes network namespaces")
         return 0
-    with tempfile.TemporaryDirectory(prefix=MARK) as folder:
-        bench = Bench(Path(folder))
-        try:
-            bench.build()
-            if not case("the data plane starts", bench.start_dataplane):
-                print("\n".join("# " + line for line in bench.read_log().splitlines()))
-                return finish()
-            case("a second instance is refused", lambda: second_instance(bench))
-            case("a device in use is refused", lambda: device_in_use(bench))
-            case("a missing core is refused", lambda: missing_core(bench))
-            case("a bad configuration is refused whole", lambda: bad_configuration(bench))
-            if not case("a router is programmed", bench.start_router):
-                return finish()
-            case("host 1 pings the router, IPv4", lambda: ping("host1", "10.1.0.1"))
-            case("host 2 pings the router, IPv6", lambda: ping("host2", "fd00:2::1"))
-            case("hosts ping each other, IPv4", lambda: ping("host1", "10.2.0.10"))
-            case("hosts ping each other, IPv6", lambda: ping("host2", "fd00:1::10"))
-            case("the router pings a host", lambda: ping("kernel", "10.1.0.10"))
-            case("TCP over IPv4", lambda: tcp("10.2.0.10"))
-            case("TCP over IPv6", lambda: tcp("fd00:2::10"))
-            case("the ledger balances", bench.balanced)
-            case("killed, it forwards again at once", lambda: killed_and_back(bench))
-            case("a router is programmed again", bench.start_router)
-            case("the twins are served again", lambda: ping("host1", "10.1.0.1"))
-            case("hosts ping each other as before", lambda: ping("host1", "10.2.0.10"))
-            case("the ledger balances again", bench.balanced)
-            print("# drops: " + ", ".join(bench.ask("drops")))
-            case("it ends in order, without a leak", lambda: orderly_end(bench))
-            if failed:
-                print("\n".join("# " + line for line in bench.read_log().splitlines()))
-        finally:
-            bench.down()
-    return finish()
-
-
-def finish() -> int:
+    run(whole_story, 1)
+    if len(os.sched_getaffinity(0)) >= 2:
+        run(two_workers, 2)
     print(f"1..{count}", flush=True)
     return 1 if failed else 0
 
