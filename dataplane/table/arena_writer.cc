@@ -24,8 +24,10 @@
 namespace wye::table {
 namespace {
 
-/// The heap grows by at least this much, or by an eighth of what it has.
+/// The heap grows by an eighth of what it has, within these bounds: few steps, and none that keeps
+/// the control thread for long while the kernel clears pages.
 constexpr std::uint64_t kSmallestChunk = std::uint64_t{1} << 20;
+constexpr std::uint64_t kLargestChunk = std::uint64_t{16} << 20;
 
 std::string error_text(int error) {
     return std::strerror(error);
@@ -200,7 +202,8 @@ bool ArenaWriter::Impl::grow_heap_by(std::uint64_t bytes) {
 bool ArenaWriter::Impl::grow_heap(std::uint32_t units) {
     const std::uint64_t needed = std::uint64_t{units - heap.free_at_end()} * kUnit;
     const std::uint64_t left = offsets.total - heap_end();
-    const std::uint64_t chunk = std::max(kSmallestChunk, (heap_end() - offsets.heap) / 8);
+    const std::uint64_t chunk =
+        std::clamp((heap_end() - offsets.heap) / 8, kSmallestChunk, kLargestChunk);
     const std::uint64_t generous = std::min(left, std::max(needed, chunk));
     return (generous > needed && grow_heap_by(generous)) || grow_heap_by(needed);
 }
