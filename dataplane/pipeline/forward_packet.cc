@@ -52,7 +52,8 @@ Verdict receive_packet(Context& context, Packet& packet, const table::NextHop& n
     return punt_packet(context, packet, entered ? packet.in_vport : nexthop.vport);
 }
 
-/// RFC 4291 2.5.6: the destination is global and not ours, so the packet would leave its link.
+/// RFC 4291 2.5.6: the destination is global and not ours, so the packet would leave its link. No
+/// ICMPv6 1/2 (RFC 4443 3.1) about it: its source is reached by the link only, not by a lookup.
 bool leaves_its_link(const Packet& packet) noexcept {
     return packet.family == net::IpFamily::ipv6 &&
            net::header<net::Ipv6Header>(packet.l3()).source.is_link_local();
