@@ -45,6 +45,17 @@ std::uint32_t flow_label(std::uint32_t flow_hash) noexcept {
     return label == 0 ? 1 : label;
 }
 
+/// In pieces of fixed size: up to 56 bytes of unknown number would become a string instruction.
+void copy_template(std::byte* outer, const table::Tunnel& tunnel) noexcept {
+    constexpr std::size_t kOverIpv4 = 36;
+    static_assert(kOverIpv4 < table::kOuterHeaderCapacity);
+    const auto* ready = tunnel.header.data();
+    std::memcpy(outer, ready, kOverIpv4);
+    for (std::size_t at = kOverIpv4; at < tunnel.header_length; at += 4) {
+        std::memcpy(outer + at, ready + at, 4);
+    }
+}
+
 // Checksums are summed from the template and the inner frame, not from the header just written:
 // what was stored in pieces a moment ago is read back in larger ones only after a wait.
 
@@ -128,7 +139,7 @@ std::optional<table::Reason> encap_tunnel(Packet& packet, const table::Tunnel& t
 
     packet.frame.prepend(header_length);
     std::byte* outer = packet.frame.data;
-    std::memcpy(outer, tunnel.header.data(), header_length);
+    copy_template(outer, tunnel);
     if (ipv4) {
         finish_ipv4(outer, tunnel, length, traffic_class);
     } else {
