@@ -43,8 +43,9 @@ def enter_namespaces() -> None:
         sys.exit(0)
     if not os.environ.get(INSIDE):
         os.environ[INSIDE] = "1"
-        os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private",
-                              sys.executable, *sys.argv])
+        # A process namespace too: however this test ends, its daemons end with it.
+        os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", "--pid",
+                              "--fork", "--kill-child", "--mount-proc", sys.executable, *sys.argv])
     sh("mount -t tmpfs tmpfs /run && mkdir -p /run/frr /run/netns /run/wye && "
        "chown frr:frr /run/frr && ip link set lo up")
 
