@@ -65,7 +65,7 @@ struct Options {
     bool builder_thread = true;
 };
 
-/// What a crashed predecessor left (dataplane/control/recovery.hh): forwarded from until the replay
+/// What a crashed predecessor left (dataplane/main/tables.hh): forwarded from until the replay
 /// has filled our own arena.
 struct Predecessor {
     table::ArenaMapping mapping;

@@ -23,14 +23,30 @@ std::optional<std::uint64_t> read_number(const std::string& path) {
     return value;
 }
 
-/// How many are free now, after an attempt to have `wanted` of them.
+/// Of the whole machine, bytes that could be had without swapping.
+std::uint64_t available_memory() {
+    std::ifstream file("/proc/meminfo");
+    std::string word;
+    std::uint64_t kilobytes = 0;
+    while (file >> word) {
+        if (word == "MemAvailable:" && file >> kilobytes) return kilobytes << 10;
+    }
+    return 0;
+}
+
+/// Pages that are free now, after an attempt to have `wanted` of them. An attempt that does not get
+/// them all is taken back, and one that would take most of the machine's memory is not made.
 std::optional<std::uint64_t> raise_to(std::uint64_t wanted) {
     const std::string pool(kPool);
     const auto free_pages = read_number(pool + "free_hugepages");
     const auto all = read_number(pool + "nr_hugepages");
     if (!free_pages || !all || *free_pages >= wanted) return free_pages;
-    std::ofstream(pool + "nr_hugepages") << *all + (wanted - *free_pages) << std::endl;
-    return read_number(pool + "free_hugepages");
+    const std::uint64_t missing = wanted - *free_pages;
+    if (missing * (kPageMegabytes << 20) > available_memory() / 2) return free_pages;
+    std::ofstream(pool + "nr_hugepages") << *all + missing << std::endl;
+    const auto now = read_number(pool + "free_hugepages");
+    if (now < wanted) std::ofstream(pool + "nr_hugepages") << *all << std::endl;
+    return now < wanted ? free_pages : now;
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 
 #include "drivers/ethdev/devargs.hh"
 #include "drivers/ethdev/eal.hh"
+#include "drivers/ethdev/hugepages.hh"
 #include "drivers/ethdev/port.hh"
 
 namespace {
@@ -464,6 +465,20 @@ TEST_F(OnVeth, ATapIsMadeWithItsMtu) {
     const auto second = EthdevPort::probe(what, 1);
     ASSERT_FALSE(second.has_value());
     EXPECT_THAT(second.error().text, HasSubstr("exists already"));
+}
+
+std::string nr_hugepages() {
+    std::ifstream file("/proc/sys/vm/nr_hugepages");
+    std::string number;
+    file >> number;
+    return number;
+}
+
+TEST(Hugepages, MoreThanTheMachineCanSpareAreRefusedAndNothingIsTaken) {
+    const std::string before = nr_hugepages();
+    const Status secured = secure_hugepages(1u << 24);  // 16 TiB
+    ASSERT_FALSE(secured.has_value());
+    EXPECT_EQ(nr_hugepages(), before);
 }
 
 TEST(Devargs, SlotsOfThePacketRingHoldTheMtu) {
