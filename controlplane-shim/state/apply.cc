@@ -13,6 +13,8 @@ namespace {
 
 using ring::ObjectKind;
 
+constexpr std::chrono::milliseconds kRetry{20};
+
 std::map<std::string, const manifest::Vport*> vports_of(const manifest::Manifest& manifest) {
     std::map<std::string, const manifest::Vport*> vports;
     for (const manifest::Tenant& tenant : manifest.tenants)
@@ -106,13 +108,13 @@ bool State::open_vrfs(const manifest::Manifest& next, std::vector<std::string>& 
 
 bool State::wait_until(const std::function<bool()>& done) {
     const auto deadline = Clock::now() + options_.apply_timeout;
-    auto next_retry = Clock::now() + std::chrono::milliseconds(200);
+    auto next_retry = Clock::now() + kRetry;
     pump();
     while (!done()) {
         if (sink_ == nullptr || Clock::now() >= deadline) return false;
         if (!sink_->wait(std::chrono::milliseconds(50))) return false;
         if (Clock::now() >= next_retry) {
-            next_retry = Clock::now() + std::chrono::milliseconds(200);
+            next_retry = Clock::now() + kRetry;
             routes_.retry_pending(route_writer_);
             neighbors_.retry_pending();
         }

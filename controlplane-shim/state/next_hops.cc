@@ -122,7 +122,8 @@ void NextHops::completed(ring::Opcode opcode, ring::Handle object,
         (is_group ? groups_[object].refused : nexthops_[object].refused) = outcome;
         return;
     }
-    if (outcome == ring::Outcome::frees_pending) {
+    // In use: the deletion of what uses it waits for another try.
+    if (outcome == ring::Outcome::frees_pending || outcome == ring::Outcome::in_use) {
         retry_.push_back({opcode, object});
     } else if (is_group) {
         groups_[object] = Group{};
@@ -142,6 +143,15 @@ void NextHops::session_closed() {
     const std::uint32_t generation = next_generation_;
     *this = NextHops{};
     next_generation_ = generation;
+}
+
+bool NextHops::refused_for_now(GroupIndex index) const {
+    const Group& group = groups_[index];
+    const auto& handles = group.nexthops;
+    return group.refused == ring::Outcome::frees_pending ||
+           std::any_of(handles.begin(), handles.end(), [&](ring::Handle handle) {
+               return nexthops_[handle].refused == ring::Outcome::frees_pending;
+           });
 }
 
 std::string NextHops::refusal(GroupIndex index) const {

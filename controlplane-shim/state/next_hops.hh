@@ -39,6 +39,8 @@ class NextHops {
     }
     /// Why the data plane refused to make the group or one of its next hops; empty if it did not.
     [[nodiscard]] std::string refusal(GroupIndex group) const;
+    /// It was refused, but only because memory could not be freed just then.
+    [[nodiscard]] bool refused_for_now(GroupIndex group) const;
     /// Deletions that wait for another try.
     [[nodiscard]] std::size_t to_retry() const { return retry_.size(); }
 

@@ -224,6 +224,7 @@ void RouteProgrammer::settle(const InFlight& record, const ring::Completion& com
     const Key key{record.work.table, record.work.prefix};
     RouteEntry& route_entry = entry(key.first, key.second);
     route_entry.in_flight = false;
+    bool wait = false;
     if (completion.outcome == ring::Outcome::accepted) {
         nexthops_.release(std::exchange(route_entry.programmed, record.group), writer);
         route_entry.programmed_protocol = record.protocol;
@@ -232,8 +233,10 @@ void RouteProgrammer::settle(const InFlight& record, const ring::Completion& com
         std::string reason = record.group == kNoGroup ? "" : nexthops_.refusal(record.group);
         if (reason.empty()) reason = ring::outcome_words(completion.outcome);
         refused_[key] = std::move(reason);
+        wait = completion.outcome == ring::Outcome::frees_pending ||
+               nexthops_.refused_for_now(record.group);
         nexthops_.release(record.group, writer);
-        if (completion.outcome == ring::Outcome::frees_pending) {
+        if (wait) {
             retry_.push_back(key);
             if (record.work.operation.id != 0) deferred_[key].push_back(record.work);
         } else {
@@ -241,7 +244,6 @@ void RouteProgrammer::settle(const InFlight& record, const ring::Completion& com
         }
     }
     const auto deferred = deferred_.find(key);
-    const bool wait = completion.outcome == ring::Outcome::frees_pending;
     if (deferred != deferred_.end() && !wait) {
         for (const Work& work : deferred->second) queue_.push_back(work);
         deferred_.erase(deferred);

@@ -465,6 +465,7 @@ Json Show::status() {
         add("route " + state_.topology_.tables[key.first].vrf + " " + net::to_string(key.second),
             "refused", reason);
     }
+    if (!open) return rows;  // nothing is resolved without a session
     state_.routes_.each_unresolved(
         [&](TableIndex table, std::size_t count, const std::string& why) {
             const TableView& view = state_.topology_.tables[table];

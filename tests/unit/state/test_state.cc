@@ -1,0 +1,471 @@
+// State against a fake kernel and a fake data plane: what must be true after settling, whatever
+// happened on the way.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "controlplane-shim/api/columns.hh"
+#include "tests/unit/state/fakes.hh"
+
+namespace wye::state {
+namespace {
+
+constexpr std::uint32_t kVrfIds = 10;  // zebra's id of VRF i is kVrfIds + i
+
+net::IpPrefix prefix(const std::string& text) {
+    return *net::parse_prefix(text);
+}
+
+class StateTest : public ::testing::Test {
+  protected:
+    StateTest() { restart_shim(); }
+
+    void restart_shim() {
+        StateOptions options;
+        options.zebra_expected = zebra_expected_;
+        options.log = [this](const std::string& line) { said_.push_back(line); };
+        options.apply_timeout = std::chrono::milliseconds(2000);
+        state_ = std::make_unique<State>(options);
+        kernel_.sink = state_.get();
+        state_->wire(kernel_, &source_);
+        for (std::uint32_t i = 0; i < 4; ++i)
+            state_->vrf_named(kVrfIds + i, "ns" + std::to_string(i));
+    }
+    static manifest::Tenant tenant(int i) {
+        const std::string n = std::to_string(i);
+        manifest::Tenant made;
+        made.name = "t" + n;
+        made.vrfs.push_back({"v" + n,
+                             100u + static_cast<std::uint32_t>(i),
+                             false,
+                             {manifest::KernelVrf::Kind::netns, "ns" + n}});
+        return made;
+    }
+    static manifest::Vport vport(int tenant, int i) {
+        manifest::Vport made;
+        made.name = "t" + std::to_string(tenant) + "p" + std::to_string(i);
+        made.vrf = "v" + std::to_string(tenant);
+        made.port = "p0";
+        made.vlan = static_cast<std::uint16_t>(10 * tenant + i + 1);
+        made.mac = *net::parse_mac("02:00:00:00:00:01");
+        made.addresses.push_back(*net::parse_interface_address("10." + std::to_string(tenant) +
+                                                               "." + std::to_string(i) + ".1/24"));
+        return made;
+    }
+    static manifest::Manifest two_tenants() {
+        manifest::Manifest made;
+        for (int t = 0; t < 2; ++t) {
+            made.tenants.push_back(tenant(t));
+            for (int i = 0; i < 2; ++i) made.tenants.back().vports.push_back(vport(t, i));
+        }
+        return made;
+    }
+    void connect() {
+        plane_.new_session();
+        state_->session_opened(plane_, ring::Welcome{}, plane_.returned());
+    }
+    void lose_session() {
+        plane_.alive = false;
+        state_->session_closed();
+    }
+    void settle() {
+        for (int i = 0; i < 2000; ++i) {
+            state_->pump();
+            plane_.step(17);
+            if (i % 20 == 19) state_->tick();
+            if (state_->settled() && plane_.idle()) break;
+        }
+        state_->pump();
+        EXPECT_TRUE(state_->settled());
+        EXPECT_TRUE(plane_.violations.empty()) << plane_.violations.front();
+    }
+    void add_route(int tenant, const std::string& to, const std::string& gateway,
+                   const std::string& by, std::uint64_t operation = 0) {
+        frr::Route route;
+        route.zebra_type = 3;
+        frr::RouteNextHop nexthop;
+        nexthop.kind = frr::RouteNextHop::Kind::gateway;
+        nexthop.gateway = *net::parse_ip(gateway);
+        nexthop.interface_index = kernel_.twin_of(by).index;
+        nexthop.vrf_id = kVrfIds + static_cast<std::uint32_t>(tenant);
+        route.nexthops.push_back(nexthop);
+        state_->route_installed({operation, 1}, {nexthop.vrf_id, prefix(to)}, std::move(route));
+    }
+    bool has_route(const std::string& vrf, const std::string& to) const {
+        return plane_.routes.contains({vrf, prefix(to)});
+    }
+
+    bool zebra_expected_ = false;
+    FakeKernel kernel_;
+    FakeDataplane plane_;
+    FakeRouteSource source_;
+    std::unique_ptr<State> state_;
+    std::vector<std::string> said_;
+};
+
+TEST_F(StateTest, ManifestIsProgrammedWithTwinsLocalAndConnectedRoutes) {
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    EXPECT_TRUE(kernel_.twins.empty()) << "before it is known which twins a data plane holds";
+    connect();
+    settle();
+    EXPECT_EQ(plane_.vports.size(), 4u);
+    EXPECT_EQ(kernel_.twins.size(), 6u);
+    EXPECT_EQ(plane_.twins.size(), 6u);
+    EXPECT_EQ((plane_.routes.at({"v0", prefix("10.0.1.1/32")})), "3|t0p1|*1 ");
+    EXPECT_EQ((plane_.routes.at({"v0", prefix("10.0.1.0/24")})), "2|t0p1|*1 ");
+}
+
+TEST_F(StateTest, EqualManifestSendsNothing) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    const std::uint64_t before = state_->commands_sent();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    EXPECT_EQ(state_->commands_sent(), before);
+    manifest::Manifest changed = two_tenants();
+    changed.tenants[1].vports[0].mtu = 1400;
+    ASSERT_TRUE(state_->apply_manifest(changed).empty());
+    settle();
+    EXPECT_EQ(state_->commands_sent(), before + 3) << "begin, the vport, commit";
+}
+
+TEST_F(StateTest, RefusedTransactionKeepsTheOldManifest) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    const auto routes = plane_.routes;
+    const auto vports = plane_.vports;
+    const auto twins = plane_.twins;
+    manifest::Manifest next = two_tenants();
+    next.tenants[0].vports.pop_back();     // goes first, must come back
+    next.tenants[0].vports[0].mtu = 1400;  // accepted first, must be taken back
+    next.tenants.push_back(tenant(2));     // declared first, must be removed again
+    next.tenants.back().vports.push_back(vport(2, 0));
+    plane_.refused_vport = "t2p0";
+    const auto errors = state_->apply_manifest(next);
+    ASSERT_FALSE(errors.empty());
+    EXPECT_NE(errors[0].find("vport t2p0"), std::string::npos) << errors[0];
+    settle();
+    EXPECT_EQ(state_->manifest(), two_tenants());
+    EXPECT_EQ(plane_.routes, routes);
+    EXPECT_EQ(plane_.vports, vports);
+    EXPECT_EQ(plane_.twins, twins);
+    EXPECT_EQ(plane_.tenants, (std::set<std::string>{"t0", "t1"}));
+    plane_.refused_vport.clear();
+    EXPECT_TRUE(state_->apply_manifest(next).empty());
+    settle();
+    EXPECT_EQ(plane_.vports.size(), 4u);
+}
+
+TEST_F(StateTest, WhatTheKernelOrThePortsLackIsRefusedBeforeAnythingChanges) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    manifest::Manifest next = two_tenants();
+    next.tenants[0].vports[0].port = "nowhere";
+    auto errors = state_->apply_manifest(next);
+    ASSERT_FALSE(errors.empty());
+    EXPECT_NE(errors[0].find("port nowhere"), std::string::npos) << errors[0];
+    next = two_tenants();
+    next.tenants.push_back(tenant(2));
+    kernel_.missing_namespaces.insert("ns2");
+    const std::uint64_t before = state_->commands_sent();
+    errors = state_->apply_manifest(next);
+    ASSERT_EQ(errors.size(), 1u);
+    EXPECT_NE(errors[0].find("VRF v2"), std::string::npos) << errors[0];
+    next = two_tenants();
+    next.tenants[0].vports.push_back(vport(0, 5));
+    kernel_.refused_twin = "t0p5";
+    EXPECT_FALSE(state_->apply_manifest(next).empty());
+    EXPECT_EQ(state_->commands_sent(), before);
+    EXPECT_EQ(state_->manifest(), two_tenants());
+}
+
+TEST_F(StateTest, AcknowledgedOnlyWhenTheEpochIsReached) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    plane_.hold_epochs = true;
+    add_route(0, "192.0.2.0/24", "10.0.0.9", "t0p0", 7);
+    for (int i = 0; i < 5; ++i) {
+        state_->pump();
+        plane_.step(100);
+    }
+    EXPECT_TRUE(has_route("v0", "192.0.2.0/24"));
+    EXPECT_FALSE(source_.answers.contains(7));
+    plane_.tell_epoch();
+    state_->pump();
+    EXPECT_TRUE(source_.answers.at(7));
+    plane_.hold_epochs = false;
+    // A table that is full, an interface that is no twin, a VRF that is not ours.
+    plane_.max_routes = plane_.routes.size();
+    add_route(0, "192.0.3.0/24", "10.0.0.9", "t0p0", 8);
+    add_route(0, "192.0.4.0/24", "203.0.113.1", "none", 9);
+    state_->route_installed({10, 1}, {99, prefix("192.0.5.0/24")}, {});
+    settle();
+    EXPECT_FALSE(source_.answers.at(8));
+    EXPECT_FALSE(source_.answers.at(9));
+    EXPECT_FALSE(source_.answers.at(10));
+    state_->route_removed({11, 1}, {kVrfIds, prefix("192.0.2.0/24")});
+    settle();
+    EXPECT_TRUE(source_.answers.at(11));
+    EXPECT_FALSE(has_route("v0", "192.0.2.0/24"));
+    EXPECT_EQ(source_.twice, 0);
+}
+
+TEST_F(StateTest, RoutesDoNotLeakIntoAnotherVrf) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    frr::Route route;
+    route.nexthops.push_back({frr::RouteNextHop::Kind::gateway, *net::parse_ip("10.1.0.9"),
+                              kernel_.twin_of("t1p0").index, kVrfIds + 1, 1, false});
+    state_->route_installed({5, 1}, {kVrfIds, prefix("192.0.2.0/24")}, std::move(route));
+    settle();
+    EXPECT_FALSE(has_route("v0", "192.0.2.0/24"));
+    EXPECT_FALSE(source_.answers.at(5));
+}
+
+TEST_F(StateTest, SnapshotMarksAndSweeps) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    add_route(0, "192.0.2.0/24", "10.0.0.9", "t0p0");
+    add_route(0, "192.0.3.0/24", "10.0.0.9", "t0p0");
+    settle();
+    state_->disconnected();
+    settle();
+    EXPECT_TRUE(has_route("v0", "192.0.3.0/24")) << "zebra's death removes nothing";
+    const std::uint64_t writes = plane_.route_writes;
+    state_->snapshot_begin();
+    add_route(0, "192.0.2.0/24", "10.0.0.9", "t0p0", 21);
+    state_->disconnected();  // not complete: nothing is swept
+    settle();
+    EXPECT_TRUE(has_route("v0", "192.0.3.0/24"));
+    state_->snapshot_begin();
+    add_route(0, "192.0.2.0/24", "10.0.0.9", "t0p0", 22);
+    state_->snapshot_end();
+    settle();
+    EXPECT_TRUE(has_route("v0", "192.0.2.0/24"));
+    EXPECT_FALSE(has_route("v0", "192.0.3.0/24"));
+    EXPECT_TRUE(source_.answers.at(22));
+    EXPECT_EQ(plane_.route_writes, writes) << "what did not change was not touched";
+}
+
+TEST_F(StateTest, RestartedShimTakesTwinsBackAndWaitsForZebra) {
+    zebra_expected_ = true;
+    restart_shim();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    connect();
+    state_->snapshot_begin();
+    state_->snapshot_end();
+    settle();
+    add_route(0, "192.0.2.0/24", "10.0.0.9", "t0p0");
+    add_route(0, "192.0.3.0/24", "10.0.0.9", "t0p0");
+    settle();
+    const auto twins = kernel_.twins;
+    const std::uint64_t writes = plane_.route_writes;
+    restart_shim();  // SIGKILL: the data plane holds twins and routes
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    for (const auto& [key, spec] : kernel_.twins)
+        for (const auto& own : spec.addresses) state_->address_changed(key, own, true);
+    connect();
+    for (int i = 0; i < 50; ++i) {
+        state_->pump();
+        plane_.step(100);
+    }
+    EXPECT_FALSE(state_->settled());
+    EXPECT_TRUE(has_route("v0", "192.0.2.0/24")) << "zebra has not spoken yet";
+    EXPECT_EQ(kernel_.twins, twins);
+    state_->snapshot_begin();
+    add_route(0, "192.0.2.0/24", "10.0.0.9", "t0p0", 31);
+    state_->snapshot_end();
+    settle();
+    EXPECT_TRUE(has_route("v0", "192.0.2.0/24"));
+    EXPECT_FALSE(has_route("v0", "192.0.3.0/24"));
+    EXPECT_EQ(plane_.route_writes, writes);
+    EXPECT_TRUE(source_.answers.at(31));
+}
+
+TEST_F(StateTest, NeighborsFollowTheKernelAndTheQuotaGuardsIt) {
+    connect();
+    manifest::Manifest wanted = two_tenants();
+    const net::IpAddress fixed = *net::parse_ip("10.0.0.5"), peer = *net::parse_ip("10.0.0.9");
+    const net::MacAddress mac = *net::parse_mac("02:00:00:00:00:99");
+    wanted.tenants[0].vports[0].neighbors.push_back({fixed, mac});
+    ASSERT_TRUE(state_->apply_manifest(wanted).empty());
+    settle();
+    EXPECT_EQ((plane_.neighbors.at({"t0p0", fixed})), mac);
+    ring::Event event;
+    event.kind = ring::EventKind::resolve;
+    event.object = plane_.handle_of(ring::ObjectKind::vport, "t0p0");
+    event.address = peer;
+    plane_.events.push_back(event);
+    settle();
+    ASSERT_EQ(kernel_.asked.size(), 1u);
+    EXPECT_FALSE(kernel_.asked[0].second);
+    state_->neighbor_changed(kernel_.twin_of("t0p0"), peer, mac);
+    settle();
+    EXPECT_EQ((plane_.neighbors.at({"t0p0", peer})), mac);
+    ASSERT_EQ(kernel_.asked.size(), 2u);
+    EXPECT_TRUE(kernel_.asked[1].second) << "kept from now on";
+    state_->neighbor_changed(kernel_.twin_of("t0p0"), peer, std::nullopt);
+    settle();
+    EXPECT_FALSE((plane_.neighbors.contains({"t0p0", peer})));
+    EXPECT_EQ(kernel_.forgotten.size(), 1u);
+    // A scan of one tenant: bounded, and the other's first requests still go through.
+    const std::size_t before = kernel_.asked.size();
+    for (std::uint32_t i = 0; i < 500; ++i) {
+        event.address = net::IpAddress(net::Ipv4Address::from_host(0x0a000100 + i));
+        plane_.events.push_back(event);
+    }
+    settle();
+    EXPECT_EQ(kernel_.asked.size() - before, ResolveQuota::kPendingOfVport);
+    event.object = plane_.handle_of(ring::ObjectKind::vport, "t1p0");
+    plane_.events.push_back(event);
+    settle();
+    EXPECT_EQ(kernel_.asked.size() - before, ResolveQuota::kPendingOfVport + 1);
+}
+
+TEST_F(StateTest, AnswersKeepToTheColumns) {
+    connect();
+    manifest::Manifest wanted = two_tenants();
+    wanted.tenants[0].acls.push_back({"guard", true, {{}, {}}});
+    wanted.tenants[0].vports[0].ingress_acl = "guard";
+    ASSERT_TRUE(state_->apply_manifest(wanted).empty());
+    add_route(0, "192.0.2.0/24", "10.0.0.9", "t0p0");
+    add_route(0, "192.0.3.0/24", "203.0.113.1", "none");
+    settle();
+    for (const api::Show& show : api::shows()) {
+        const api::Reply reply = state_->show(std::string(show.what), nlohmann::json::object());
+        EXPECT_TRUE(reply.ok) << show.what;
+        for (const std::string& problem : api::check_rows(show.what, reply.result))
+            ADD_FAILURE() << problem;
+    }
+    const auto matched = state_->show("routes", {{"vrf", "v0"}, {"match", "192.0.2.77"}});
+    ASSERT_EQ(matched.result.size(), 1u);
+    EXPECT_EQ(matched.result[0]["nexthop"], "10.0.0.9");
+    EXPECT_EQ(matched.result[0]["state"], "installed");
+    const auto unresolved = state_->show("routes", {{"prefix", "192.0.3.0/24"}});
+    ASSERT_EQ(unresolved.result.size(), 1u);
+    EXPECT_EQ(unresolved.result[0]["state"], "unresolved");
+}
+
+/// Random edits of everything, sessions lost in between, against what must be there at the end.
+class RandomStateTest : public StateTest, public ::testing::WithParamInterface<unsigned> {
+  protected:
+    using Routes = std::map<std::pair<std::string, net::IpPrefix>, std::string>;
+
+    unsigned pick(unsigned n) { return static_cast<unsigned>(random_() % n); }
+
+    manifest::Manifest random_manifest() {
+        manifest::Manifest made;
+        for (int t = 0; t < 3; ++t) {
+            if (pick(4) == 0) continue;
+            made.tenants.push_back(tenant(t));
+            for (int i = 0; i < 3; ++i) {
+                if (pick(3) == 0) continue;
+                made.tenants.back().vports.push_back(vport(t, i));
+                if (pick(4) == 0) made.tenants.back().vports.back().mtu = 1400;
+                if (pick(4) == 0) made.tenants.back().vports.back().addresses.clear();
+            }
+            if (pick(2) == 0)
+                made.tenants.back().acls.push_back({"acl" + std::to_string(t), false, {}});
+        }
+        return made;
+    }
+    void random_route() {
+        const int t = static_cast<int>(pick(3)), i = static_cast<int>(pick(3));
+        const std::string by = "t" + std::to_string(t) + "p" + std::to_string(i);
+        const std::string to = "192.0." + std::to_string(pick(20)) + ".0/24";
+        const std::uint32_t vrf = kVrfIds + static_cast<std::uint32_t>(t);
+        const std::uint64_t operation = ++operations_;
+        if (pick(3) == 0) {
+            state_->route_removed({operation, 1}, {vrf, prefix(to)});
+            frr_.erase({t, prefix(to)});
+            return;
+        }
+        const std::string gateway = "10.9.0." + std::to_string(1 + pick(3));
+        const std::uint32_t index = kernel_.twin_of(by).index;
+        add_route(t, to, gateway, by, operation);
+        frr_[{t, prefix(to)}] = {gateway, index};
+    }
+    Routes expected() {
+        Routes routes;
+        std::map<std::uint32_t, std::string> by_index;
+        for (const auto& [key, spec] : kernel_.twins)
+            if (spec.kind == ring::TwinKind::vport_tap) by_index[key.index] = spec.object;
+        for (const manifest::Tenant& tenant : state_->manifest().tenants) {
+            const int t = tenant.name[1] - '0';
+            const std::string vrf = tenant.vrfs[0].name;
+            for (const auto& [key, route] : frr_) {
+                if (key.first != t || route.second == 0 || !by_index.contains(route.second))
+                    continue;
+                routes[{vrf, key.second}] =
+                    "1|" + by_index[route.second] + "|" + route.first + "*1 ";
+            }
+            for (const manifest::Vport& vport : tenant.vports) {
+                for (const auto& own : vport.addresses) {
+                    routes[{vrf, {own.address, 32}}] = "3|" + vport.name + "|*1 ";
+                    routes[{vrf, {net::mask(own.address, own.length), own.length}}] =
+                        "2|" + vport.name + "|*1 ";
+                }
+            }
+        }
+        return routes;
+    }
+
+    std::mt19937 random_{GetParam()};
+    std::map<std::pair<int, net::IpPrefix>, std::pair<std::string, std::uint32_t>> frr_;
+    std::uint64_t operations_ = 0;
+};
+
+TEST_P(RandomStateTest, DataPlaneHoldsWhatItShould) {
+    connect();
+    plane_.frees_pending_every = GetParam() % 3 == 0 ? 13 : 0;
+    for (int round = 0; round < 60; ++round) {
+        switch (pick(8)) {
+            case 0: {
+                settle();  // so that the refusal meets this change, not a replay before it
+                plane_.refused_vport = pick(3) == 0 ? "t1p1" : "";
+                const manifest::Manifest before = state_->manifest(), next = random_manifest();
+                const auto errors = state_->apply_manifest(next);
+                EXPECT_EQ(state_->manifest(), errors.empty() ? next : before);
+                plane_.refused_vport.clear();
+                break;
+            }
+            case 1:
+                lose_session();
+                if (pick(2) == 0) plane_.lose_tables();
+                connect();
+                break;
+            case 2:
+                settle();
+                EXPECT_EQ(plane_.routes, expected()) << "round " << round;
+                break;
+            default:
+                for (unsigned i = pick(20); i > 0; --i) random_route();
+                state_->pump();
+                plane_.step(pick(30));
+        }
+    }
+    settle();
+    EXPECT_EQ(plane_.routes, expected());
+    EXPECT_EQ(source_.twice, 0);
+    EXPECT_EQ(source_.answers.size(), operations_) << "each operation has its answer";
+    std::set<std::string> vports;
+    for (const auto& tenant : state_->manifest().tenants)
+        for (const auto& vport : tenant.vports) vports.insert(vport.name);
+    EXPECT_EQ(plane_.vports.size(), vports.size());
+    ASSERT_TRUE(state_->apply_manifest({}).empty());
+    settle();
+    EXPECT_TRUE(plane_.routes.empty());
+    EXPECT_TRUE(plane_.vports.empty() && plane_.vrfs.empty() && plane_.tenants.empty());
+    EXPECT_TRUE(kernel_.twins.empty());
+    EXPECT_TRUE(plane_.twins.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomStateTest, ::testing::Range(1u, 25u));
+
+}  // namespace
+}  // namespace wye::state
