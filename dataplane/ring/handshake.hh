@@ -92,17 +92,17 @@ struct TwinsEnd {
 // Encoding and decoding. A message is its struct; what makes one is that it was checked.
 
 template <class M>
-constexpr MessageKind kKindOf = MessageKind{0};
+inline constexpr MessageKind kKindOf = MessageKind{0};
 template <>
-constexpr MessageKind kKindOf<Hello> = MessageKind::hello;
+inline constexpr MessageKind kKindOf<Hello> = MessageKind::hello;
 template <>
-constexpr MessageKind kKindOf<Welcome> = MessageKind::welcome;
+inline constexpr MessageKind kKindOf<Welcome> = MessageKind::welcome;
 template <>
-constexpr MessageKind kKindOf<Refusal> = MessageKind::refusal;
+inline constexpr MessageKind kKindOf<Refusal> = MessageKind::refusal;
 template <>
-constexpr MessageKind kKindOf<TwinMessage> = MessageKind::twin;
+inline constexpr MessageKind kKindOf<TwinMessage> = MessageKind::twin;
 template <>
-constexpr MessageKind kKindOf<TwinsEnd> = MessageKind::twins_end;
+inline constexpr MessageKind kKindOf<TwinsEnd> = MessageKind::twins_end;
 
 /// A zeroed message with its header filled in.
 template <class M>
