@@ -4,8 +4,8 @@
 
 #include <fstream>
 #include <map>
-#include <regex>
 #include <sstream>
+#include <string_view>
 
 #include "dataplane/main/strict_yaml.hh"
 
@@ -87,19 +87,36 @@ void need_text(StrictYaml& yaml, const char* key, const char* meaning, std::stri
 }
 
 void check_interface(StrictYaml& yaml, const std::string& interface) {
-    static const std::regex pattern("[^/ ,:%=]{1,15}");
-    if (yaml.has("interface") && !std::regex_match(interface, pattern)) {
+    const bool good = !interface.empty() && interface.size() <= 15 &&
+                      interface.find_first_of("/ ,:%=") == std::string::npos;
+    if (yaml.has("interface") && !good) {
         yaml.problem("interface",
                      "should be the name of a Linux interface (at most 15 characters)");
     }
 }
 
+/// Domain, bus, device, function: "hhhh:hh:hh.d".
+bool is_pci_address(std::string_view text) {
+    constexpr std::string_view kShape = "hhhh:hh:hh.d";
+    if (text.size() != kShape.size()) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        const bool digit = c >= '0' && c <= '9';
+        const bool hexadecimal = digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        if (kShape[i] == 'h'   ? !hexadecimal
+            : kShape[i] == 'd' ? c < '0' || c > '7'
+                               : c != kShape[i]) {
+            return false;
+        }
+    }
+    return text[8] == '0' || text[8] == '1';  // a bus has 32 devices
+}
+
 void read_device(StrictYaml& yaml, PortSpecification& port) {
-    static const std::regex pci("[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7]");
     switch (port.kind) {
         case PortKind::pci:
             need_text(yaml, "address", "like 0000:3b:02.1, as lspci -D shows it", port.pci_address);
-            if (yaml.has("address") && !std::regex_match(port.pci_address, pci)) {
+            if (yaml.has("address") && !is_pci_address(port.pci_address)) {
                 yaml.problem("address", "should be a PCI address like 0000:3b:02.1");
             }
             break;
