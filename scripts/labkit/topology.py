@@ -159,7 +159,8 @@ class Topology:
                    "--manifest", str(CONF / pop / "manifest.yaml"))
 
     def start_zebra(self, pop: str) -> None:
-        plugin = f"{PROGRAMS['plugin']}:socket=/run/wye/{pop}/zebra.sock"
+        # Daemons of a two-router lab have said all their routes well within 5 seconds.
+        plugin = f"{PROGRAMS['plugin']}:socket=/run/wye/{pop}/zebra.sock,settle=5"
         self.start(pop, "zebra", pop, "/usr/lib/frr/zebra", "--vrfwnetns", "-P", "0",
                    "-M", plugin, "--log", "stdout")
 
@@ -167,13 +168,19 @@ class Topology:
         self.start(pop, daemon, pop, f"/usr/lib/frr/{daemon}", "-P", "0", "--log", "stdout")
 
     def start_frr(self, pop: str) -> None:
+        """zebra first, then the daemons on it, then the configuration: what is in /etc/frr/frr.conf,
+        where `write memory` puts it, or else the lab's own."""
+        self.lab.shell(pop, f"""
+            touch /etc/frr/vtysh.conf
+            test -e /etc/frr/frr.conf || cp {CONF / pop / "frr.conf"} /etc/frr/frr.conf
+            chown frr:frr /etc/frr/*""")
         self.start_zebra(pop)
         self.await_vty(pop, "zebra")
         for daemon in ("staticd", "bgpd"):
             self.start_daemon(pop, daemon)
         for daemon in ("staticd", "bgpd"):
             self.await_vty(pop, daemon)
-        self.lab.run(pop, "vtysh", "-f", str(CONF / pop / "frr.conf"))
+        self.lab.run(pop, "vtysh", "-b")
 
     def await_vty(self, pop: str, daemon: str, seconds: float = 15) -> None:
         deadline = time.monotonic() + seconds
