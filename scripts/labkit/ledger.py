@@ -7,7 +7,7 @@ import time
 from .topology import POPS, Topology
 
 COMES = ("rx", "from_host", "generated", "moved_in")
-GOES = ("tx", "drops", "punted", "consumed", "moved_out", "held")
+GOES = ("tx", "dropped", "punted", "consumed", "moved_out", "held")
 
 
 def imbalances(topology: Topology, pop: str) -> list[str]:

@@ -112,7 +112,7 @@ class Lab:
         pop, _, vrf = place.partition("/")
         words += ["nsenter", f"--net={NAMESPACES}/{pop}.net"]
         if pop in ("a", "b"):
-            words.append(f"--mount={NAMESPACES}/{pop}.mnt")
+            words += ["-m", "-t", self._mount_holder(pop)]
         words.append("--")
         if vrf:
             words += ["ip", "netns", "exec", vrf]
@@ -141,6 +141,27 @@ class Lab:
         options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen(self.enter(place) + list(command), start_new_session=True,
                                 **options)
+
+    def _mount_holder(self, pop: str) -> str:
+        """Pid, inside the lab, of the process that keeps a PoP's mount namespace.
+
+        A process, not a bound file: since Linux numbers namespaces per CPU, binding a mount
+        namespace to a file in another fails now and then.
+        """
+        try:
+            return Path(f"/proc/{self.require()}/root{NAMESPACES}/{pop}.pid").read_text().strip()
+        except OSError as error:
+            raise LabError(f"PoP {pop} of lab '{self.name}' has no mount namespace") from error
+
+    def make_mount(self, name: str) -> None:
+        pid_file = f"{NAMESPACES}/{name}.pid"
+        self.spawn("lab", "unshare", "--mount", "--propagation", "private", "sh", "-c",
+                   f"echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; exec sleep infinity")
+        deadline = time.monotonic() + 5
+        while not Path(f"/proc/{self.require()}/root{pid_file}").exists():
+            if time.monotonic() > deadline:
+                raise LabError(f"the mount namespace of {name} could not be made")
+            time.sleep(0.005)
 
     def make_net(self, name: str) -> None:
         self.shell("lab", f"""

@@ -49,9 +49,7 @@ class Topology:
         for pop in POPS:
             for name in (pop, f"wire-{pop}", f"switch-{pop}"):
                 lab.make_net(name)
-            lab.shell("lab", f"""
-                touch {NAMESPACES}/{pop}.mnt
-                unshare --mount={NAMESPACES}/{pop}.mnt true""")
+            lab.make_mount(pop)
             self._prepare_pop(pop)
         self._lay_carriers()
         for pop in POPS:
@@ -146,7 +144,10 @@ class Topology:
         return int(self.lab.run("lab", "cat", f"/run/wye/{pop}/{name}.pid").stdout)
 
     def kill(self, pop: str, name: str, signal: str = "KILL") -> None:
-        self.lab.run("lab", "kill", f"-{signal}", str(self.pid(pop, name)))
+        """Returns when the process is gone, as a supervisor would wait for it."""
+        pid = self.pid(pop, name)
+        self.lab.shell("lab", f"kill -{signal} {pid}; while kill -0 {pid} 2>/dev/null; do "
+                              "sleep 0.005; done", timeout=20)
 
     def start_dataplane(self, pop: str) -> None:
         self.start(pop, "dataplane", f"wire-{pop}", str(PROGRAMS["wye-dataplane"]),

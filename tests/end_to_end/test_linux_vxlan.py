@@ -31,7 +31,7 @@ def answered(lab, place: str, address: str, count: int, size: int = 56) -> str:
 
 
 def dropped_for(topology, reason: str) -> int:
-    return sum(row["packets"] for row in topology.show("a", "drops") if row["reason"] == reason)
+    return sum(row["packets"] for row in topology.show("a", "drops") if row["reason"] == reason and row.get("port"))
 
 
 def wrong_vni(fresh) -> str:
