@@ -121,6 +121,39 @@ def routes_to_nowhere(fresh) -> str:
     return f"shown as {row[0]['state']}"
 
 
+def full_quota(fresh) -> str:
+    """One route more than the tenant may have: that one is refused, and what stands still works."""
+    topology = fresh.topology
+    count = next(r["routes"] for r in topology.show("a", "tenants") if r["tenant"] == "red")
+    text = (CONF / "a" / "manifest.yaml").read_text().replace(
+        "routes: 10000", f"routes: {count + 1}", 1)
+    fresh.lab.run("a", "sh", "-c", "cat > /run/wye/a/quota.yaml", input=text)
+    topology.wyectl("a", "apply", "-f", "/run/wye/a/quota.yaml")
+    prefixes = ("10.91.0.0/24", "10.92.0.0/24")
+    try:
+        for prefix in prefixes:
+            topology.configure("a", "vrf red", f"ip route {prefix} 10.255.0.2")
+
+        def states():
+            return sorted(r["state"] for prefix in prefixes
+                          for r in topology.show("a", "routes", "--vrf", "red", "--prefix", prefix))
+
+        wait_for(lambda: states() == ["installed", "refused"],
+                 f"expected one of two routes to be refused, got {states()}")
+        if "quota" not in topology.wyectl("a", "show", "status").stdout:
+            raise LabError("wyectl show status does not say that the quota is the reason")
+        if ping(fresh.lab, "red-host-a", "10.2.0.10", 2) != 2:
+            raise LabError("red's other routes suffer")
+        zebra = "".join(topology.vtysh("a", f"show ip route vrf red {p}") for p in prefixes)
+        if "\n  r 10.255.0.2" not in zebra:  # r: refused, in the list of next hops
+            raise LabError(f"zebra does not show the refused route as rejected: {zebra}")
+    finally:
+        for prefix in prefixes:
+            topology.configure("a", "vrf red", f"no ip route {prefix} 10.255.0.2")
+        topology.wyectl("a", "apply", "-f", str(CONF / "a" / "manifest.yaml"))
+    return f"quota {count + 1}: one installed, one refused and shown in zebra"
+
+
 def second_instance(fresh, name: str) -> str:
     """The same daemon started again is refused with its own exit code."""
     program = {"dataplane": fresh.topology.start_dataplane, "shim": fresh.topology.start_shim}[name]
@@ -155,6 +188,7 @@ with FreshLab("test-bad") as fresh:
     case("garbage instead of the plugin", garbage_plugin, fresh)
     case("garbage frames", garbage_frames, fresh)
     case("routes to nowhere", routes_to_nowhere, fresh)
+    case("a full table", full_quota, fresh)
     case("a second data plane", second_instance, fresh, "dataplane")
     case("a second shim", second_instance, fresh, "shim")
     streams.stop()

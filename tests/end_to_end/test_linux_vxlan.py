@@ -3,6 +3,7 @@
 
 from tap import FreshLab, LabError, balanced, case, finish
 
+from labkit.story import wait_for
 from labkit.traffic import ping
 
 FAR = "wire-b"  # no PoP runs there in this test: it is a plain Linux host on the carrier
@@ -30,6 +31,13 @@ def answered(lab, place: str, address: str, count: int, size: int = 56) -> str:
     return f"{got} answers of {count}, {size} bytes"
 
 
+def settled_addresses(lab) -> str:
+    """Duplicate address detection on the twins ends a second or two after they come up."""
+    wait_for(lambda: "tentative" not in lab.run("a/red", "ip", "-6", "address").stdout,
+             "an IPv6 address of the twins stays tentative", 10)
+    return "no address is tentative"
+
+
 def dropped_for(topology, reason: str) -> int:
     return sum(row["packets"] for row in topology.show("a", "drops") if row["reason"] == reason and row.get("port"))
 
@@ -51,6 +59,7 @@ def wrong_vni(fresh) -> str:
 with FreshLab("test-vxlan", pops=("a",), frr=False) as fresh:
     lab = fresh.lab
     case("Linux makes its end", make_far_end, lab)
+    case("addresses settle", settled_addresses, lab)
     case("the router pings Linux through the tunnel", answered, lab, "a/red", "10.255.0.2", 3)
     case("the router pings Linux, IPv6", answered, lab, "a/red", "fd00:ff::2", 3)
     case("Linux pings the router", answered, lab, FAR, "10.255.0.1", 3)
