@@ -19,6 +19,7 @@
 #include "controlplane-shim/frr/decoder.hh"
 #include "controlplane-shim/frr/route_source.hh"
 #include "controlplane-shim/frr/zebra-plugin/protocol.h"
+#include "dataplane/base/descriptor.hh"
 
 namespace wye::frr {
 
@@ -27,24 +28,6 @@ namespace {
 /// What one run() reads at most: about 3 600 routes of one next hop.
 constexpr std::size_t kReadChunk = 64 * 1024;
 constexpr int kChunksPerRun = 4;
-
-class Descriptor {
-  public:
-    Descriptor() noexcept = default;
-    explicit Descriptor(int fd) noexcept : fd_(fd) {}
-    Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Descriptor& operator=(Descriptor&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    [[nodiscard]] int get() const noexcept { return fd_; }
-
-  private:
-    int fd_ = -1;
-};
 
 void log(const std::string& text) {
     std::fprintf(stderr, "wye-shim: zebra: %s\n", text.c_str());

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "dataplane/base/check.hh"
+#include "dataplane/base/descriptor.hh"
 #include "dataplane/table/arena_layout.hh"
 #include "dataplane/table/heap_map.hh"
 #include "dataplane/table/nexthop.hh"
@@ -62,23 +63,6 @@ class Mapping {
   private:
     std::byte* base_ = nullptr;
     std::size_t size_ = 0;
-};
-
-class Descriptor {
-  public:
-    explicit Descriptor(int fd = -1) : fd_(fd) {}
-    Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Descriptor& operator=(Descriptor&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    ~Descriptor() {
-        if (fd_ >= 0) close(fd_);
-    }
-    [[nodiscard]] int get() const noexcept { return fd_; }
-
-  private:
-    int fd_;
 };
 
 struct Retired {
