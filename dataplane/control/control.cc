@@ -53,7 +53,7 @@ void commit_arena(Core& core) {
     }
     core.grace.after([&core] {
         if (core.predecessor) {
-            if (!core.predecessor->path.empty()) unlink(core.predecessor->path.c_str());
+            if (!core.predecessor->path.empty()) table::remove_arena(core.predecessor->path);
             core.predecessor.reset();
         }
         release_undeclared_names(core);

@@ -65,6 +65,18 @@ void read_memory(StrictYaml& yaml, MemoryConfiguration& memory) {
     });
 }
 
+void read_tables(StrictYaml& yaml, TablesConfiguration& tables) {
+    yaml.mapping("tables", [&](StrictYaml& inner) {
+        std::string folder = "auto";
+        inner.text("folder", folder);
+        if (folder == "auto") return;
+        if (!folder.starts_with('/')) {
+            inner.problem("folder", "should be auto or an absolute path");
+        }
+        tables.folder = folder;
+    });
+}
+
 void read_limits(StrictYaml& yaml, Configuration& configuration) {
     table::ArenaLimits& limits = configuration.limits;
     yaml.mapping("limits", [&](StrictYaml& inner) {
@@ -218,6 +230,7 @@ void read_everything(StrictYaml& yaml, Configuration& configuration) {
     read_instance(yaml, configuration);
     read_workers(yaml, configuration);
     read_memory(yaml, configuration.memory);
+    read_tables(yaml, configuration.tables);
     read_ports(yaml, configuration.ports);
     yaml.texts("eal_drivers", configuration.eal_drivers);
     read_limits(yaml, configuration);

@@ -22,12 +22,17 @@ struct MemoryConfiguration {
     std::uint32_t megabytes = 128;  // of packet buffers and queues
 };
 
+struct TablesConfiguration {
+    std::string folder;  // absolute; empty: wherever is best (auto)
+};
+
 struct Configuration {
     std::string instance = "wye";
     std::string run_dir;  // default /run/wye/<instance>
     std::vector<std::uint32_t> worker_cores;
     Idle idle = Idle::adaptive;
     MemoryConfiguration memory;
+    TablesConfiguration tables;
     std::vector<drivers::PortSpecification> ports;
     std::vector<std::string> eal_drivers;  // shared objects with further poll-mode drivers
     table::ArenaLimits limits;

@@ -53,7 +53,8 @@ struct Dataplane::Parts {
     std::vector<std::unique_ptr<EthdevPort>> ports;
     std::vector<PortId> port_ids;
     std::optional<table::CounterFile> counters;
-    bool ids_kept = false;  // the counter file is that of a predecessor
+    bool ids_kept = false;    // the counter file is that of a predecessor
+    Descriptor table_folder;  // locked, where the tables are not in run_dir
     table::Published published;
     std::unique_ptr<table::Epochs> epochs;
     std::unique_ptr<table::Liveness> liveness;
@@ -184,8 +185,17 @@ void Dataplane::Parts::make_host() {
 }
 
 Outcome<void> Dataplane::Parts::make_control() {
-    auto tables = open_tables(configuration.run_dir, configuration.limits, instance, ids_kept);
+    TablesRequest request;
+    request.run_dir = configuration.run_dir;
+    request.place.instance = configuration.instance;
+    request.place.folder = configuration.tables.folder;
+    request.place.hugepages = configuration.memory.hugepages != Hugepages::never;
+    request.place.limits = configuration.limits;
+    request.process = instance;
+    request.ids_kept = ids_kept;
+    auto tables = open_tables(request);
     if (!tables) return tl::unexpected(tables.error());
+    table_folder = std::move(tables->folder_lock);
     for (const std::string& note : tables->notes) say(note);
     control::Wiring wiring{*counters, published, *epochs, *liveness, {}, {}, twins.get()};
     for (std::size_t i = 0; i < ports.size(); ++i) {

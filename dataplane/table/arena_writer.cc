@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <new>
 #include <utility>
 #include <vector>
@@ -381,6 +382,16 @@ ArenaMapping::~ArenaMapping() {
 
 ArenaView ArenaMapping::view() const noexcept {
     return ArenaView(base_);
+}
+
+void remove_arena(const std::string& path) {
+    std::error_code ignored;
+    const std::filesystem::path target = std::filesystem::read_symlink(path, ignored);
+    if (!target.empty()) {
+        std::filesystem::remove(target, ignored);
+        (void)rmdir(target.parent_path().c_str());  // only if it is empty
+    }
+    std::filesystem::remove(path, ignored);
 }
 
 }  // namespace wye::table

@@ -103,4 +103,8 @@ class ArenaMapping {
     std::size_t size_ = 0;
 };
 
+/// Removes an arena's file. `path` may be a symbolic link to it (dataplane/main/table_folder.hh):
+/// then what it points to goes too, and the folder of that if it is empty then.
+void remove_arena(const std::string& path);
+
 }  // namespace wye::table

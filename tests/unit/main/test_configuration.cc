@@ -17,6 +17,7 @@ workers:
   - core: 1
   - core: 3
 memory: {hugepages: never, megabytes: 96}
+tables: {folder: /mnt/huge}
 ports:
   - {name: wan, kind: af_packet, interface: eth1, mtu: 1600}
   - {name: nic, kind: pci, address: "0000:3b:02.1", rx_descriptors: 1024}
@@ -36,6 +37,7 @@ TEST(Configuration, ReadsEveryKey) {
     EXPECT_THAT(c.worker_cores, ElementsAre(1u, 3u));
     EXPECT_EQ(c.memory.hugepages, Hugepages::never);
     EXPECT_EQ(c.memory.megabytes, 96u);
+    EXPECT_EQ(c.tables.folder, "/mnt/huge");
     ASSERT_EQ(c.ports.size(), 4u);
     EXPECT_EQ(c.ports[0].name.view(), "wan");
     EXPECT_EQ(c.ports[0].interface, "eth1");
@@ -64,6 +66,7 @@ ports:
   - {name: c, kind: floppy}
   - {kind: pci, address: "3b:02.1"}
   - {name: d, kind: pcap, mtu: 70000, rx_descriptors: 100}
+tables: {folder: huge}
 )",
                                             "f.yaml");
     EXPECT_THAT(
@@ -81,7 +84,8 @@ ports:
             HasSubstr("f.yaml:12: ports[3].address: should be a PCI address"),
             HasSubstr("f.yaml:13: ports[4]: needs receive_file"),
             HasSubstr("f.yaml:13: ports[4].mtu: \"70000\" should be a number from 576 to 9216"),
-            HasSubstr("f.yaml:13: ports[4].rx_descriptors: no power of two")));
+            HasSubstr("f.yaml:13: ports[4].rx_descriptors: no power of two"),
+            HasSubstr("f.yaml:14: tables.folder: should be auto or an absolute path")));
 }
 
 TEST(Configuration, WhatIsMissingIsSaid) {

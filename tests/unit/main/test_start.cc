@@ -131,7 +131,13 @@ table::ArenaLimits small_limits() {
 class StartTables : public Start {
   protected:
     Tables open(std::uint64_t instance, bool ids_kept = true) const {
-        auto tables = open_tables(folder_, small_limits(), instance, ids_kept);
+        TablesRequest request;
+        request.run_dir = folder_;
+        request.place.hugepages = false;
+        request.place.limits = small_limits();
+        request.process = instance;
+        request.ids_kept = ids_kept;
+        auto tables = open_tables(request);
         EXPECT_TRUE(tables.has_value()) << tables.error().text;
         return std::move(*tables);
     }
