@@ -77,7 +77,7 @@ enum class Reason : std::uint8_t {
 };
 
 constexpr std::size_t kReasons = 0
-#define WYE_REASON_COUNT(name, words) +1
+#define WYE_REASON_COUNT(name, words) +1  // NOLINT(bugprone-macro-parentheses): a term of a sum
     WYE_REASONS(WYE_REASON_COUNT)
 #undef WYE_REASON_COUNT
     ;
