@@ -246,6 +246,7 @@ void Dataplane::Parts::stop() {
         say(fmt::format("{} packet buffers were not given back", pool->in_use()));
     }
     if (counters) (void)settle_ledger(*counters);
+    if (lock.valid()) leave_run_dir(configuration.run_dir);
 }
 
 namespace {

@@ -11,4 +11,8 @@ namespace wye::dataplane {
 /// The lock; refused (running) while another process holds it. A dead process holds nothing.
 Outcome<Descriptor> take_run_dir(const std::string& path);
 
+/// Takes away what only a running process has, the socket and the lock file. Call it with the lock
+/// held: whoever waits for the file then finds out that it is no longer the one of that name.
+void leave_run_dir(const std::string& path);
+
 }  // namespace wye::dataplane

@@ -54,6 +54,17 @@ TEST_F(Start, ADeadProcessHoldsNoLock) {
     EXPECT_TRUE(take_run_dir(folder_).has_value());
 }
 
+TEST_F(Start, LeavingTakesTheLockAndTheSocketAwayAndNothingElse) {
+    auto lock = take_run_dir(folder_);
+    ASSERT_TRUE(lock.has_value());
+    for (const char* name : {"/dataplane.sock", "/counters"}) std::ofstream(folder_ + name) << "x";
+    leave_run_dir(folder_);
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "/lock"));
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "/dataplane.sock"));
+    EXPECT_TRUE(std::filesystem::exists(folder_ + "/counters"));
+    EXPECT_TRUE(take_run_dir(folder_).has_value()) << "the old lock is of no file any more";
+}
+
 TEST_F(Start, ARunDirectoryThatCannotBeMadeIsRefused) {
     std::ofstream(folder_ + "/file") << "x";
     const auto lock = take_run_dir(folder_ + "/file/run");
