@@ -3,9 +3,11 @@
 // end-to-end test of the data plane alone.
 //
 //   wye-two-ports RUN_DIR     makes twins, programs, prints "ready", then obeys lines on stdin:
-//     ledger                  prints "balanced" or what does not balance, one fault a line, then
-//     "." drops                   prints "<reason> <count>" for each reason with packets, then "."
+//     ledger                  prints "balanced", or what does not balance, one fault a line
+//     drops                   prints "<reason> <count>" for each reason with packets
+//     sleeps                  prints how often worker 0 has slept
 //     (end of input)          ends; the data plane keeps the twins
+//   Each answer ends with a line ".".
 //
 // Host N is 10.N.0.10 and fd00:N::10 with the MAC 02:00:00:00:0N:10; the router is .1 and ::1. A
 // neighbour is answered for when the data plane asks for it, as the kernel would.
@@ -143,6 +145,12 @@ class Router {
         std::cout << ".\n" << std::flush;
     }
 
+    /// Of worker 0.
+    void print_sleeps() const {
+        const auto file = open_counters();
+        std::cout << file.block(WorkerId{0}).worker->sleeps.get() << "\n.\n" << std::flush;
+    }
+
   private:
     [[nodiscard]] table::CounterFile open_counters() const {
         auto file = table::CounterFile::open_read_only(counters_path_);
@@ -189,6 +197,7 @@ int main(int argc, char** argv) try {
         if (!std::getline(std::cin, line)) return 0;
         if (line == "ledger") router.print_faults();
         if (line == "drops") router.print_drops();
+        if (line == "sleeps") router.print_sleeps();
     }
 } catch (const std::exception& error) {
     std::cerr << "wye-two-ports: " << error.what() << "\n";

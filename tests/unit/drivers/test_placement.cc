@@ -1,6 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <string>
+
 #include "drivers/placement/placement.hh"
 
 namespace {
@@ -19,38 +23,10 @@ Topology two_sockets(std::vector<std::uint32_t> allowed = {}) {
 }
 
 // A socket-1 NIC, as hwloc exports it, in the smallest machine that has two nodes.
-constexpr const char* kNicOnNodeOne = R"(<?xml version="1.0" encoding="UTF-8"?>
-<topology version="2.0">
- <object type="Machine" os_index="0" cpuset="0x3" complete_cpuset="0x3" allowed_cpuset="0x3"
-         nodeset="0x3" complete_nodeset="0x3" allowed_nodeset="0x3" gp_index="1">
-  <object type="Package" os_index="0" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1"
-          complete_nodeset="0x1" gp_index="2">
-   <object type="NUMANode" os_index="0" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1"
-           complete_nodeset="0x1" gp_index="3" local_memory="1073741824"/>
-   <object type="Core" os_index="0" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1"
-           complete_nodeset="0x1" gp_index="4">
-    <object type="PU" os_index="0" cpuset="0x1" complete_cpuset="0x1" nodeset="0x1"
-            complete_nodeset="0x1" gp_index="5"/>
-   </object>
-  </object>
-  <object type="Package" os_index="1" cpuset="0x2" complete_cpuset="0x2" nodeset="0x2"
-          complete_nodeset="0x2" gp_index="6">
-   <object type="NUMANode" os_index="1" cpuset="0x2" complete_cpuset="0x2" nodeset="0x2"
-           complete_nodeset="0x2" gp_index="7" local_memory="1073741824"/>
-   <object type="Core" os_index="1" cpuset="0x2" complete_cpuset="0x2" nodeset="0x2"
-           complete_nodeset="0x2" gp_index="8">
-    <object type="PU" os_index="1" cpuset="0x2" complete_cpuset="0x2" nodeset="0x2"
-            complete_nodeset="0x2" gp_index="9"/>
-   </object>
-   <object type="Bridge" gp_index="10" bridge_type="0-1" depth="0"
-           bridge_pci="0000:[80-81]">
-    <object type="PCIDev" gp_index="11" pci_busid="0000:81:00.0"
-            pci_type="0200 [8086:1592] [8086:0002] 02" pci_link_speed="15.7"/>
-   </object>
-  </object>
- </object>
-</topology>
-)";
+std::string nic_on_node_one() {
+    std::ifstream file(WYE_SOURCE_DIR "/tests/unit/drivers/nic_on_node_one.xml");
+    return {std::istreambuf_iterator<char>(file), {}};
+}
 
 TEST(Placement, AGoodOneHasNothingToSay) {
     const auto report = check_placement(two_sockets(), {{0, 2, 4}, {}});
@@ -84,7 +60,7 @@ TEST(Placement, WarnsOfHardwareThreadsOfOneCore) {
 }
 
 TEST(Placement, WarnsOfANicOnTheOtherNode) {
-    const auto topology = Topology::from_xml(kNicOnNodeOne);
+    const auto topology = Topology::from_xml(nic_on_node_one());
     ASSERT_TRUE(topology.has_value()) << topology.error().text;
     const auto report = check_placement(*topology, {{0, 1}, {{"wan", "0000:81:00.0"}}});
     EXPECT_THAT(report.refusals, IsEmpty());
