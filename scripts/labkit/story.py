@@ -201,7 +201,7 @@ class Story:
     def withdrawal(self) -> str:
         """A route withdrawn in vtysh stops traffic within 100 ms, and comes back as fast."""
         flow = Flow("red", "a", 4, 7204)
-        streams = Streams(self.lab, [flow], RATE, 5, idle=4)
+        streams = Streams(self.lab, [flow], RATE, 5)
         time.sleep(1)
         prefix, _ = self.remote_prefixes("a")
         gateway, _ = self.gateways("a")
@@ -232,7 +232,7 @@ class Story:
         return state
 
     def under_streams(self, seconds: float, disturb) -> tuple[float, list]:
-        streams = Streams(self.lab, every_flow(7300), RATE, seconds, idle=6)
+        streams = Streams(self.lab, every_flow(7300), RATE, seconds)
         time.sleep(0.7)
         begun = time.monotonic()
         disturb()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 
 from .places import Lab, LabError
@@ -64,15 +65,14 @@ class StreamResult:
 class Streams:
     """Numbered datagrams on several flows at once, from now until stop() or for `seconds`."""
 
-    def __init__(self, lab: Lab, flows: list[Flow], rate: int, seconds: float,
-                 idle: float = 1.5) -> None:
+    def __init__(self, lab: Lab, flows: list[Flow], rate: int, seconds: float) -> None:
         self.flows = flows
         self.receivers: dict[Flow, subprocess.Popen] = {}
         self.senders: dict[Flow, subprocess.Popen] = {}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         for flow in flows:
             self.receivers[flow] = lab.spawn(host(flow.tenant, other(flow.source)), str(STREAM),
-                                             "receive", str(flow.port), str(idle), **pipes)
+                                             "receive", str(flow.port), **pipes)
         for flow in flows:
             line = self.receivers[flow].stderr.readline()
             if "ready" not in line:
@@ -89,16 +89,15 @@ class Streams:
                 end_child(sender)
 
     def results(self, timeout: float = 120) -> list[StreamResult]:
+        """Waits for the senders to end, and for what is still on the way."""
         sent = {flow: json.loads(p.communicate(timeout=timeout)[0])["sent"]
                 for flow, p in self.senders.items()}
+        time.sleep(0.7)
         results = []
+        for receiver in self.receivers.values():
+            end_child(receiver)
         for flow, receiver in self.receivers.items():
-            try:
-                out, _ = receiver.communicate(timeout=5)
-            except subprocess.TimeoutExpired:  # nothing ever came
-                end_child(receiver)
-                out, _ = receiver.communicate(timeout=5)
-            got = json.loads(out)
+            got = json.loads(receiver.communicate(timeout=10)[0])
             results.append(StreamResult(flow, sent[flow], got["received"], got["duplicates"],
                                         got["reordered"], got["longest_gap_ms"],
                                         got["gap_from_ns"], got["last_ns"],

@@ -174,7 +174,7 @@ with FreshLab("test-bad") as fresh:
     story = Story(fresh.lab)
     case("routes first", story.routes_from_frr)
     case("traffic first", story.pings)
-    streams = Streams(fresh.lab, every_flow(7400, (4,)), 200, 120, idle=3)
+    streams = Streams(fresh.lab, every_flow(7400, (4,)), 200, 120)
     for what, (edit, words) in MANIFESTS.items():
         case(f"manifest refused: {what}", refused_manifest, fresh, edit, words)
     hello = struct.Struct("=IHHHHI")

@@ -1,8 +1,7 @@
 // wye-stream: sends and receives numbered UDP datagrams, to count what is lost on the way.
 //
 //   wye-stream send ADDRESS PORT RATE SECONDS   RATE datagrams a second; prints {"sent": n, …}
-//   wye-stream receive PORT [IDLE]              until IDLE seconds (default 1.5) pass without one
-//                                               after the first, or until SIGTERM
+//   wye-stream receive PORT                     until SIGTERM
 //
 // Both print one JSON object at the end. Times are CLOCK_MONOTONIC nanoseconds, so that they compare
 // between namespaces of one machine.
@@ -100,7 +99,7 @@ struct Gap {
     std::int64_t length_ns, from_ns;
 };
 
-int receive_stream(const char* port, double idle_seconds) {
+int receive_stream(const char* port) {
     const int fd = socket(AF_INET6, SOCK_DGRAM, 0);
     if (fd < 0) return die("socket");
     const int off = 0;
@@ -119,13 +118,7 @@ int receive_stream(const char* port, double idle_seconds) {
     Gap longest{0, 0};
     while (stop == 0) {
         pollfd ready{fd, POLLIN, 0};
-        const int timeout = received == 0 ? 200 : static_cast<int>(idle_seconds * 1000);
-        const int n = poll(&ready, 1, timeout);
-        if (n < 0) continue;
-        if (n == 0) {
-            if (received == 0) continue;
-            break;
-        }
+        if (poll(&ready, 1, 200) <= 0) continue;
         Datagram datagram;
         if (recv(fd, &datagram, sizeof datagram, 0) != sizeof datagram) continue;
         if (datagram.magic != kMagic || datagram.sequence > (1u << 26)) continue;
@@ -159,7 +152,7 @@ int receive_stream(const char* port, double idle_seconds) {
 int usage() {
     std::fprintf(stderr,
                  "usage: wye-stream send ADDRESS PORT RATE SECONDS\n"
-                 "       wye-stream receive PORT [IDLE_SECONDS]\n");
+                 "       wye-stream receive PORT\n");
     return 2;
 }
 
@@ -174,8 +167,6 @@ int main(int argc, char** argv) {
     if (verb == "send" && argc == 6) {
         return send_stream(argv[2], argv[3], std::atof(argv[4]), std::atof(argv[5]));
     }
-    if (verb == "receive" && (argc == 3 || argc == 4)) {
-        return receive_stream(argv[2], argc == 4 ? std::atof(argv[3]) : 1.5);
-    }
+    if (verb == "receive" && argc == 3) return receive_stream(argv[2]);
     return usage();
 }
