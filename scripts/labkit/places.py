@@ -83,7 +83,7 @@ class Lab:
         pid = self.init_pid()
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60  # hundreds of namespaces take a while to end
             while start_time(pid) is not None and not self._is_zombie(pid):
                 if time.monotonic() > deadline:
                     raise LabError(f"process {pid} of lab '{self.name}' does not end")
