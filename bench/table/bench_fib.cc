@@ -4,14 +4,20 @@
 // alike and nothing is in a cache; `uniform` is random over all addresses (IPv4 only); `zipf` takes
 // such addresses by Zipf's law (exponent 1) from 65 536 of them, nearer to what traffic looks like.
 // Lookups come in bursts of 64, as the pipeline's do; `single` is the slow path's one at a time.
+// WYE_TABLE_FOLDER puts the table into a file in that folder, on hugetlbfs for instance.
 // The peers are DPDK's rte_fib and rte_fib6 (peer_fib.hh).
 #include <benchmark/benchmark.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "bench/table/peer_fib.hh"
@@ -30,6 +36,22 @@ ArenaLimits limits() {
     return limits;
 }
 
+/// With WYE_TABLE_FOLDER a file there (to compare kinds of pages), else memory in 4 KiB pages.
+ArenaWriter make_arena() {
+    const char* folder = std::getenv("WYE_TABLE_FOLDER");
+    if (folder == nullptr) return std::move(*ArenaWriter::create_anonymous(limits()));
+    static int number = 0;
+    const std::string path = std::string(folder) + "/wye-bench-" + std::to_string(++number);
+    (void)unlink(path.c_str());
+    auto arena = ArenaWriter::create(path, limits(), 1);
+    if (!arena) {
+        std::cerr << arena.error().text << std::endl;
+        std::abort();
+    }
+    (void)unlink(path.c_str());
+    return std::move(*arena);
+}
+
 /// The whole table of one family, made once.
 struct Table {
     std::vector<RealRoute> routes;
@@ -38,9 +60,7 @@ struct Table {
     FibWriter writer;
 
     explicit Table(net::IpFamily family)
-        : routes(read_real_table(family)),
-          arena(std::move(*ArenaWriter::create_anonymous(limits()))),
-          writer(arena, family, root) {
+        : routes(read_real_table(family)), arena(make_arena()), writer(arena, family, root) {
         for (std::size_t i = 0; i < routes.size(); ++i) {
             if (!writer.insert(routes[i].prefix, routes[i].leaf)) std::abort();
             arena.seal(i);
