@@ -84,6 +84,9 @@ class Kernel {
     /// traffic is not seen by Linux and does not refresh it.
     virtual void ask_neighbor(const InterfaceKey& interface, const net::IpAddress& address,
                               bool keep) = 0;
+    /// Asks one that is resolved whether it is still there: it stays usable meanwhile, and is told
+    /// as gone after three seconds without an answer.
+    virtual void check_neighbor(const InterfaceKey& interface, const net::IpAddress& address) = 0;
     virtual void forget_neighbor(const InterfaceKey& interface, const net::IpAddress& address) = 0;
 };
 

@@ -232,6 +232,14 @@ int probe_neighbor(NetlinkSocket& socket, std::uint32_t index, const net::IpAddr
     return socket.request(request);
 }
 
+int verify_neighbor(NetlinkSocket& socket, std::uint32_t index, const net::IpAddress& address) {
+    ndmsg header = neighbor_header(index, address);
+    header.ndm_state = NUD_PROBE;
+    Request request(RTM_NEWNEIGH, NLM_F_REPLACE, header);
+    request.put_address(NDA_DST, address);
+    return socket.request(request);
+}
+
 int delete_neighbor(NetlinkSocket& socket, std::uint32_t index, const net::IpAddress& address) {
     Request request(RTM_DELNEIGH, 0, neighbor_header(index, address));
     request.put_address(NDA_DST, address);

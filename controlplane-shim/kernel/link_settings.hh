@@ -39,6 +39,8 @@ void remove_inject_rules(NetlinkSocket& socket, const TwinSpec& spec, std::uint3
 /// Asks for resolution; `managed`: and for being kept so.
 int probe_neighbor(NetlinkSocket& socket, std::uint32_t index, const net::IpAddress& address,
                    bool managed);
+/// Of an entry that is there and has a MAC: unicast probes now (RFC 4861 7.3.3, RFC 1122 2.3.2.1).
+int verify_neighbor(NetlinkSocket& socket, std::uint32_t index, const net::IpAddress& address);
 int delete_neighbor(NetlinkSocket& socket, std::uint32_t index, const net::IpAddress& address);
 
 }  // namespace wye::kernel

@@ -162,6 +162,16 @@ void LinuxKernel::ask_neighbor(const InterfaceKey& interface, const net::IpAddre
     probe_neighbor((*where)->requests, interface.index, address, keep);
 }
 
+void LinuxKernel::check_neighbor(const InterfaceKey& interface, const net::IpAddress& address) {
+    const auto where = namespaces_.find(interface.netns);
+    if (where == namespaces_.end()) return;
+    NetlinkSocket& requests = where->second.requests;
+    const bool managed = where->second.listener->managed(interface.index, address);
+    if (verify_neighbor(requests, interface.index, address) != 0 || !managed) return;
+    // A change of state takes that mark away.
+    probe_neighbor(requests, interface.index, address, true);
+}
+
 void LinuxKernel::forget_neighbor(const InterfaceKey& interface, const net::IpAddress& address) {
     const auto where = namespaces_.find(interface.netns);
     if (kept_.erase({interface, address}) == 0 || where == namespaces_.end()) return;

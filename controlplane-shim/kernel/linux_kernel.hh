@@ -27,6 +27,7 @@ class LinuxKernel final : public Kernel {
     void remove_twins(std::vector<std::pair<TwinSpec, Twin>> twins) override;
     void ask_neighbor(const InterfaceKey& interface, const net::IpAddress& address,
                       bool keep) override;
+    void check_neighbor(const InterfaceKey& interface, const net::IpAddress& address) override;
     void forget_neighbor(const InterfaceKey& interface, const net::IpAddress& address) override;
 
     /// To be polled for input; then run().

@@ -73,7 +73,7 @@ Resolved resolve(const Topology& topology, const ContentKey& key) {
     Resolved result;
     const TableView& table = topology.tables[key.table];
     if (table.vrf.empty()) {
-        result.reason = "no VRF of the manifest is in " + table.kernel_name;
+        result.reason = "no tenant has VRF " + table.kernel_name;
         return result;
     }
     for (const Hop& hop : key.hops) {

@@ -7,6 +7,14 @@
 #include "dataplane/ring/text.hh"
 
 namespace wye::state {
+namespace {
+
+bool is_connected(ring::RouteProtocol protocol) {
+    return protocol == ring::RouteProtocol::connected || protocol == ring::RouteProtocol::local ||
+           protocol == ring::RouteProtocol::kernel;
+}
+
+}  // namespace
 
 std::size_t PrefixHash::operator()(const net::IpPrefix& prefix) const noexcept {
     std::uint64_t half[2];
@@ -21,7 +29,26 @@ std::size_t PrefixHash::operator()(const net::IpPrefix& prefix) const noexcept {
 
 RouteEntry& RouteProgrammer::entry(TableIndex table, const net::IpPrefix& prefix) {
     if (table >= tables_.size()) tables_.resize(table + 1);
-    return tables_[table][prefix];
+    const auto [found, is_new] = tables_[table].try_emplace(prefix);
+    if (is_new && !has_tenant(table)) ++without_tenant_;
+    return found->second;
+}
+
+bool RouteProgrammer::may_wait_for_tenant(TableIndex table, const net::IpPrefix& prefix) const {
+    return has_tenant(table) || without_tenant_ < kMaxWithoutTenant ||
+           (table < tables_.size() && tables_[table].contains(prefix));
+}
+
+/// A connected route is never failed (see answer_unprogrammed), and the kernel's addresses bring it.
+void RouteProgrammer::refuse_without_tenant(const FrrRoute& route, frr::Operation operation) {
+    ++refused_without_tenant_;
+    if (operation.id != 0) acknowledge_(operation, is_connected(route.protocol));
+}
+
+void RouteProgrammer::count_without_tenant() {
+    without_tenant_ = 0;
+    for (TableIndex table = 0; table < tables_.size(); ++table)
+        if (!has_tenant(table)) without_tenant_ += tables_[table].size();
 }
 
 void RouteProgrammer::look_at(TableIndex table, const net::IpPrefix& prefix,
@@ -31,6 +58,8 @@ void RouteProgrammer::look_at(TableIndex table, const net::IpPrefix& prefix,
 
 void RouteProgrammer::set_frr(TableIndex table, const net::IpPrefix& prefix, FrrRoute route,
                               frr::Operation operation) {
+    if (!may_wait_for_tenant(table, prefix)) return refuse_without_tenant(route, operation);
+    failed_.erase({table, prefix});
     const ContentIndex content = contents_.acquire(topology_, std::move(route.content));
     RouteEntry& route_entry = entry(table, prefix);
     contents_.release(route_entry.frr);
@@ -44,9 +73,20 @@ void RouteProgrammer::set_frr(TableIndex table, const net::IpPrefix& prefix, Frr
 
 void RouteProgrammer::remove_frr(TableIndex table, const net::IpPrefix& prefix,
                                  frr::Operation operation) {
+    failed_.erase({table, prefix});
     RouteEntry& route_entry = entry(table, prefix);
     contents_.release(std::exchange(route_entry.frr, kNoContent));
     look_at(table, prefix, operation, true);
+}
+
+void RouteProgrammer::remove_frr(TableIndex table) {
+    if (table >= tables_.size()) return;
+    std::erase_if(failed_, [&](const auto& item) { return item.first.first == table; });
+    for (auto& [prefix, route_entry] : tables_[table]) {
+        if (route_entry.frr == kNoContent) continue;
+        contents_.release(std::exchange(route_entry.frr, kNoContent));
+        look_at(table, prefix);
+    }
 }
 
 void RouteProgrammer::snapshot_end() {
@@ -64,6 +104,7 @@ void RouteProgrammer::forget_operations() {
     for (InFlight& record : in_flight_) record.work.operation = {};
     for (auto& [key, works] : deferred_) works.clear();
     waiting_.clear();
+    failed_.clear();
 }
 
 void RouteProgrammer::set_kernel(TableIndex table, const net::IpPrefix& prefix, ContentKey content,
@@ -84,6 +125,7 @@ void RouteProgrammer::remove_kernel(TableIndex table, const net::IpPrefix& prefi
 }
 
 void RouteProgrammer::topology_changed() {
+    count_without_tenant();
     const std::vector<bool> changed = contents_.resolve_all(topology_);
     std::vector<bool> tables(tables_.size());
     for (ContentIndex i = 1; i < changed.size(); ++i) {
@@ -134,6 +176,7 @@ void RouteProgrammer::session_closed() {
             route_entry.in_flight = route_entry.look_again = false;
         }
     }
+    count_without_tenant();
     for (ContentIndex i = 1; i < contents_.size(); ++i) contents_[i].group = kNoGroup;
 }
 
@@ -179,6 +222,7 @@ void RouteProgrammer::work_on(const Work& work, StreamWriter& writer) {
             route_entry.protocol() == route_entry.programmed_protocol) {
             nexthops_.release(group, writer);
             answer_when_reached(work, last_epoch_);
+            answer_late({work.table, work.prefix}, last_epoch_);
         } else {
             send_set(route_entry, work, group, writer);
         }
@@ -229,6 +273,7 @@ void RouteProgrammer::settle(const InFlight& record, const ring::Completion& com
         nexthops_.release(std::exchange(route_entry.programmed, record.group), writer);
         route_entry.programmed_protocol = record.protocol;
         answer_when_reached(record.work, completion.epoch);
+        if (record.group != kNoGroup) answer_late(key, completion.epoch);
     } else {
         std::string reason = record.group == kNoGroup ? "" : nexthops_.refusal(record.group);
         if (reason.empty()) reason = ring::outcome_words(completion.outcome);
@@ -266,7 +311,19 @@ void RouteProgrammer::retry_pending(StreamWriter& writer) {
 // Answers to the route source.
 
 void RouteProgrammer::answer(const Work& work, bool installed) {
-    if (work.operation.id != 0) acknowledge_(work.operation, installed);
+    if (work.operation.id == 0) return;
+    if (!installed) failed_[{work.table, work.prefix}] = work.operation;
+    acknowledge_(work.operation, installed);
+}
+
+/// What was answered as failed is in the tables after all.
+void RouteProgrammer::answer_late(const Key& key, std::uint64_t epoch) {
+    if (failed_.empty()) return;
+    const auto failed = failed_.find(key);
+    if (failed == failed_.end()) return;
+    const Work work{key.first, key.second, failed->second, false};
+    failed_.erase(failed);
+    answer_when_reached(work, epoch);
 }
 
 void RouteProgrammer::answer_when_reached(const Work& work, std::uint64_t epoch) {
@@ -281,9 +338,7 @@ void RouteProgrammer::answer_when_reached(const Work& work, std::uint64_t epoch)
 /// A removal is done when there is nothing. A connected route is never failed: zebra would hold all
 /// that resolves through it for inaccessible, although the kernel has the interface.
 void RouteProgrammer::answer_unprogrammed(const RouteEntry& route_entry, const Work& work) {
-    const bool connected = route_entry.frr_protocol == ring::RouteProtocol::connected ||
-                           route_entry.frr_protocol == ring::RouteProtocol::local;
-    if (route_entry.frr == kNoContent || work.removal || connected) {
+    if (route_entry.frr == kNoContent || work.removal || is_connected(route_entry.frr_protocol)) {
         answer_when_reached(work, last_epoch_);
     } else {
         answer(work, false);
@@ -303,8 +358,10 @@ void RouteProgrammer::erase_if_done(TableIndex table, const net::IpPrefix& prefi
     if (found == tables_[table].end()) return;
     const RouteEntry& route_entry = found->second;
     if (route_entry.wanted() == kNoContent && route_entry.programmed == kNoGroup &&
-        !route_entry.in_flight)
+        !route_entry.in_flight) {
+        if (!has_tenant(table)) --without_tenant_;
         tables_[table].erase(found);
+    }
 }
 
 void RouteProgrammer::each_unresolved(

@@ -7,7 +7,11 @@
 // command a round trip however fast it flaps.
 //
 // An operation of the route source is acknowledged when the epoch of the command that carried it
-// out has been reached by all workers; refused with the reason kept for `show`.
+// out has been reached by all workers; refused with the reason kept for `show`. What was refused or
+// could not be resolved is kept: once it is installed after all, its operation is acknowledged a
+// second time, now as installed.
+//
+// Routes of VRFs that no tenant has wait for one, up to kMaxWithoutTenant.
 #pragma once
 
 #include <cstdint>
@@ -64,6 +68,8 @@ using RouteMap = std::unordered_map<net::IpPrefix, RouteEntry, PrefixHash>;
 class RouteProgrammer {
   public:
     using Acknowledge = std::function<void(frr::Operation, bool)>;
+    /// Routes in VRFs of no tenant, all VRFs together: some 180 bytes each, 48 MB.
+    static constexpr std::size_t kMaxWithoutTenant = 1u << 18;
     RouteProgrammer(const Topology& topology, Acknowledge acknowledge)
         : topology_(topology), acknowledge_(std::move(acknowledge)) {}
 
@@ -71,6 +77,8 @@ class RouteProgrammer {
     void set_frr(TableIndex table, const net::IpPrefix& prefix, FrrRoute route,
                  frr::Operation operation);
     void remove_frr(TableIndex table, const net::IpPrefix& prefix, frr::Operation operation);
+    /// The VRF is another one for FRR: all that it said about this one is gone.
+    void remove_frr(TableIndex table);
     void snapshot_begin() { ++snapshot_; }
     /// FRR's routes that the snapshot did not name are gone.
     void snapshot_end();
@@ -104,6 +112,8 @@ class RouteProgrammer {
     void retry_pending(StreamWriter& writer);
 
     // For show.
+    /// Routes refused because of kMaxWithoutTenant, since the start.
+    [[nodiscard]] std::uint64_t refused_without_tenant() const { return refused_without_tenant_; }
     [[nodiscard]] const RouteMap* routes(TableIndex table) const {
         return table < tables_.size() ? &tables_[table] : nullptr;
     }
@@ -146,6 +156,13 @@ class RouteProgrammer {
         Work work;
     };
     RouteEntry& entry(TableIndex table, const net::IpPrefix& prefix);
+    [[nodiscard]] bool has_tenant(TableIndex table) const {
+        return !topology_.tables[table].vrf.empty();
+    }
+    [[nodiscard]] bool may_wait_for_tenant(TableIndex table, const net::IpPrefix& prefix) const;
+    void refuse_without_tenant(const FrrRoute& route, frr::Operation operation);
+    void count_without_tenant();
+    void answer_late(const Key& key, std::uint64_t epoch);
     void look_at(TableIndex table, const net::IpPrefix& prefix, frr::Operation operation = {},
                  bool removal = false);
     void work_on(const Work& work, StreamWriter& writer);
@@ -168,7 +185,10 @@ class RouteProgrammer {
     std::deque<Waiting> waiting_;  // by epoch
     std::unordered_map<Key, std::vector<Work>, KeyHash> deferred_;
     std::unordered_map<Key, std::string, KeyHash> refused_;
-    std::vector<Key> retry_;  // refused because frees are pending
+    std::vector<Key> retry_;                                   // refused because frees are pending
+    std::unordered_map<Key, frr::Operation, KeyHash> failed_;  // answered so, and nothing newer
+    std::size_t without_tenant_ = 0;
+    std::uint64_t refused_without_tenant_ = 0;
     std::uint64_t last_epoch_ = 0, reached_epoch_ = 0;
     std::uint16_t snapshot_ = 0;
 };

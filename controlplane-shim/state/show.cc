@@ -53,6 +53,11 @@ void put_unless_empty(Json& row, const char* key, const std::string& value) {
     if (!value.empty()) row[key] = value;
 }
 
+/// A VRF that no tenant has goes by FRR's name for it.
+const std::string& name_of(const TableView& table) {
+    return table.vrf.empty() ? table.kernel_name : table.vrf;
+}
+
 }  // namespace
 
 api::Reply State::show(const std::string& what, const nlohmann::json& filter) {
@@ -242,7 +247,7 @@ void Show::add_route(Json& rows, TableIndex table, const net::IpPrefix& prefix,
     if (entry.programmed == kNoGroup) state = "pending";
     if (!state_.routes_.refusal(table, prefix).empty()) state = "refused";
     if (content.resolved.group.empty()) state = "unresolved";
-    Json common{{"vrf", view.vrf},
+    Json common{{"vrf", name_of(view)},
                 {"tenant", view.tenant},
                 {"prefix", net::to_string(prefix)},
                 {"protocol", std::string(ring::to_string(entry.protocol()))},
@@ -300,7 +305,7 @@ Json Show::routes() {
     Json rows = Json::array();
     for (TableIndex i = 0; i < state_.topology_.tables.size(); ++i) {
         const TableView& table = state_.topology_.tables[i];
-        if (!table.vrf.empty() && wanted(table.tenant, table.vrf)) add_routes_of(rows, i);
+        if (wanted(table.tenant, name_of(table))) add_routes_of(rows, i);
     }
     return rows;
 }
@@ -465,11 +470,16 @@ Json Show::status() {
         add("route " + state_.topology_.tables[key.first].vrf + " " + net::to_string(key.second),
             "refused", reason);
     }
+    if (const auto lost = state_.routes_.refused_without_tenant(); lost != 0)
+        add("routes of VRFs without a tenant", "refused",
+            std::to_string(lost) + " so far: no more than " +
+                std::to_string(RouteProgrammer::kMaxWithoutTenant) +
+                " are kept; keep FRR's VRFs without a tenant small");
     if (!open) return rows;  // nothing is resolved without a session
     state_.routes_.each_unresolved(
         [&](TableIndex table, std::size_t count, const std::string& why) {
             const TableView& view = state_.topology_.tables[table];
-            add("routes of " + (view.vrf.empty() ? view.kernel_name : view.vrf), "unresolved",
+            add("routes of " + name_of(view), "unresolved",
                 std::to_string(count) + " are not in the fast path: " + why);
         });
     return rows;

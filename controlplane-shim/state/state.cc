@@ -10,6 +10,7 @@ namespace wye::state {
 namespace {
 
 constexpr std::size_t kNeighborsOfVport = 512;  // where the tenant's quota says nothing
+constexpr unsigned kCheckEveryTicks = 4;        // the kernel takes three seconds to give up
 constexpr std::uint32_t kLoopback = 1;          // index of `lo` in every network namespace
 
 bool is_link_local(const net::IpAddress& address) {
@@ -283,7 +284,13 @@ void State::resolve(const ring::Event& event) {
 // The route source.
 
 void State::vrf_named(std::uint32_t vrf_id, const std::string& name) {
-    zebra_vrfs_[vrf_id] = topology_.table(name);
+    const TableIndex table = topology_.table(name);
+    const auto [known, is_new] = zebra_vrfs_.try_emplace(vrf_id, table);
+    const TableIndex before = std::exchange(known->second, table);
+    if (before == table) return;
+    const bool has_another_id = std::any_of(zebra_vrfs_.begin(), zebra_vrfs_.end(),
+                                            [&](const auto& vrf) { return vrf.second == before; });
+    if (!has_another_id) routes_.remove_frr(before);
 }
 
 void State::route_installed(frr::Operation operation, const frr::RouteKey& key,
@@ -462,27 +469,36 @@ void State::tick() {
         log_errors(errors);
         update_twin_views();
     }
-    if (ticks_ % 5 == 0) keep_gateways();
+    keep_gateways();
     pump();
 }
 
-/// Gateways of routes are resolved before the first packet needs them, and kept.
+/// Gateways of routes are resolved before the first packet needs them, and kept. Those of a group
+/// with another member are asked again and again whether they are still there, since their share of
+/// the flows can go by the others.
 void State::keep_gateways() {
+    const bool check = ticks_ % kCheckEveryTicks == 0;
     for (const NextHops::GroupView& group : routes_.nexthops().groups()) {
         for (const MemberKey& member : *group.members) {
-            if (member.nexthop.kind != NextHopKind::adjacency) continue;
-            const NeighborProgrammer::Key key{member.nexthop.vport, member.nexthop.gateway};
-            const VportView& vport = topology_.vports[key.first];
-            if (!vport.twin || kept_.contains(key)) continue;
-            const NeighborProgrammer::Entry* const known = neighbors_.find(key);
-            if (known != nullptr && known->wanted) {
-                if (known->is_static || !kept_.insert(key).second) continue;
-                kernel_->ask_neighbor(*vport.twin, key.second, true);
-            } else if (quota_.may_ask(key.first, key.second, monotonic_now())) {
-                asked_.insert(key);
-                kernel_->ask_neighbor(*vport.twin, key.second, false);
-            }
+            if (member.nexthop.kind == NextHopKind::adjacency)
+                keep_gateway({member.nexthop.vport, member.nexthop.gateway},
+                             check && group.members->size() > 1);
         }
+    }
+    checked_.clear();
+}
+
+void State::keep_gateway(const NeighborProgrammer::Key& key, bool check) {
+    const VportView& vport = topology_.vports[key.first];
+    if (!vport.twin) return;
+    const NeighborProgrammer::Entry* const known = neighbors_.find(key);
+    if (known != nullptr && known->wanted) {
+        if (known->is_static) return;
+        if (kept_.insert(key).second) kernel_->ask_neighbor(*vport.twin, key.second, true);
+        if (check && checked_.insert(key).second) kernel_->check_neighbor(*vport.twin, key.second);
+    } else if (quota_.may_ask(key.first, key.second, monotonic_now())) {
+        asked_.insert(key);
+        kernel_->ask_neighbor(*vport.twin, key.second, false);
     }
 }
 

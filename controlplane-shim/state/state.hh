@@ -123,6 +123,7 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     void add_kernel_routes(VportIndex vport, KernelRoutes& routes) const;
     void add_loopback_routes(TableIndex table, KernelRoutes& routes) const;
     void keep_gateways();
+    void keep_gateway(const NeighborProgrammer::Key& key, bool check);
     void log_errors(const std::vector<std::string>& errors);
     [[nodiscard]] std::size_t neighbor_limit(VportIndex vport) const;
 
@@ -141,6 +142,7 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     NeighborProgrammer neighbors_;
     ResolveQuota quota_;
     std::set<NeighborProgrammer::Key> asked_, kept_;
+    std::set<NeighborProgrammer::Key> checked_;  // in this round
     StreamWriter policy_writer_{ring::Stream::policy};
     StreamWriter route_writer_{ring::Stream::routes};
 

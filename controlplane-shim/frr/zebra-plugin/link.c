@@ -22,6 +22,7 @@
 #define FIRST_BACKOFF_MS 100
 #define LAST_BACKOFF_MS 1000
 #define REFUSED_BACKOFF_MS 5000
+#define RECONSIDER_MS 1000
 
 static struct {
     int fd;
@@ -141,7 +142,7 @@ static bool take_acknowledgements(const uint8_t *bytes, size_t length)
 {
     struct wye_zebra_acknowledge head;
     struct dplane_ctx_q done;
-    bool installed;
+    bool installed, late = false;
     size_t at;
 
     if (!connection.accepted || length < sizeof(head) || (length - sizeof(head)) % 8 != 0)
@@ -156,13 +157,14 @@ static bool take_acknowledgements(const uint8_t *bytes, size_t length)
         uint64_t id;
 
         memcpy(&id, bytes + at, sizeof(id));
-        if (!shadow_acknowledge(&wye.shadow, id, installed, &done))
+        if (!shadow_acknowledge(&wye.shadow, id, installed, &done, &late))
             continue;
         COUNT(acknowledged, 1);
         if (!installed)
             COUNT(refused, 1);
     }
     answer_all(&done, installed);
+    wye.must_reconsider |= late;
     pthread_mutex_unlock(&wye.shadow.lock);
     return true;
 }
@@ -282,19 +284,23 @@ static bool send_queued(void)
     return rounds == 64;
 }
 
-/* Once there is room again, zebra may try what was failed for want of it. */
+/* Once there is room again, or the shim could install what it had refused, zebra may try again what
+ * was failed. Going over all its routes costs its main thread time: not all the time. */
 static void reconsider_if_possible(void)
 {
+    static int64_t next_ms;
     bool now;
 
     pthread_mutex_lock(&wye.shadow.lock);
-    now = wye.must_reconsider && wye.shadow.connected && !wye.shadow.queue.first &&
+    now = wye.must_reconsider && now_ms() >= next_ms && wye.shadow.connected && !wye.shadow.queue.first &&
           wye.shadow.held <= wye.held_limit / 4;
     if (now)
         wye.must_reconsider = false;
     pthread_mutex_unlock(&wye.shadow.lock);
-    if (now)
-        reconsider_failed();
+    if (!now)
+        return;
+    next_ms = now_ms() + RECONSIDER_MS;
+    reconsider_failed();
 }
 
 /* Until a wake-up, unless something has to be looked at again before. */

@@ -33,7 +33,9 @@
  * shim acknowledges it once the data plane has it; until then zebra waits for it (`q` in `show ip
  * route`) where it can wait. Acknowledgements may come in any order. The last operation of a prefix
  * speaks for those before it, so an earlier one need not be acknowledged. Ids end with their
- * connection.
+ * connection. The last operation of a prefix that was refused may be acknowledged once more, as
+ * installed, when the data plane has it after all: zebra is then made to try again what it has as
+ * failed (it does so too after a snapshot in which the route is installed).
  *
  * VRF ids are zebra's. An id has its name before its first ROUTE in a connection. Another name under
  * a known id is another VRF, since zebra uses the ids of VRFs that are gone again: every route that

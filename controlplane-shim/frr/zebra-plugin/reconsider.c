@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Routes that were failed because too many were held stay failed in zebra. When there is room
- * again zebra is asked to go over them: its own housekeeping sends what is not installed once more.
+ * Routes that were failed because too many were held, or because the shim refused them, stay failed
+ * in zebra. When there is room again, or the shim has one of them installed after all, zebra is
+ * asked to go over them: its own housekeeping sends what is not installed once more.
  *
  * A failure that we have answered may still be on its way through zebra's queues, and there is no
  * way to see when the last one has arrived. So there are several rounds, further and further apart.
@@ -46,7 +47,7 @@ static void run_round(struct thread *event)
     RB_FOREACH (table, zebra_router_table_head, &zrouter.tables)
         count += requeue_failed(table->table);
     if (count)
-        zlog_notice("wye: there is room again, %u failed routes are tried once more", count);
+        zlog_notice("wye: %u failed routes are tried once more", count);
     if (++rounds_done < ROUNDS)
         thread_add_timer(zrouter.master, run_round, NULL, 1L << (rounds_done - 1), &next_round);
 }

@@ -409,7 +409,8 @@ size_t shadow_fill(struct shadow *shadow, uint8_t *buffer, size_t room, struct d
     return used;
 }
 
-bool shadow_acknowledge(struct shadow *shadow, uint64_t id, bool installed, struct dplane_ctx_q *to)
+bool shadow_acknowledge(struct shadow *shadow, uint64_t id, bool installed, struct dplane_ctx_q *to,
+                        bool *late)
 {
     const uint32_t slot = (uint32_t)id;
     struct shadow_entry *entry;
@@ -419,6 +420,9 @@ bool shadow_acknowledge(struct shadow *shadow, uint64_t id, bool installed, stru
     if (entry->sequence != (uint32_t)(id >> 32) || !is_idle(shadow, entry))
         return false;
     entry->acknowledged = installed;
+    if (installed && entry->refused && shadow_exists(entry) && !entry->covered)
+        *late = true;
+    entry->refused = !installed;
     shadow_release(shadow, entry, entry->covered, to);
     if (!shadow_exists(entry) && !entry->held_count)
         forget(shadow, entry);

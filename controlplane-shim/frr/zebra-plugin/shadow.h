@@ -49,6 +49,7 @@ struct shadow_entry {
     uint32_t slot;
     uint32_t sent_in; /* connection; while it is the current one the entry is idle, else queued */
     bool acknowledged;
+    bool refused; /* the shim's last answer, kept over connections: zebra has it as failed */
 };
 
 struct shadow_list {
@@ -113,8 +114,9 @@ void shadow_mark_end(struct shadow *shadow);
 /* Writes whole messages from the queue; the bytes written. Moves to `done` the contexts of removals
  * that the shim need not be told, since it does not know the route in this connection. */
 size_t shadow_fill(struct shadow *shadow, uint8_t *buffer, size_t room, struct dplane_ctx_q *done);
-/* Moves what the operation answers to `to`; false if it is not the last one of its prefix. */
-bool shadow_acknowledge(struct shadow *shadow, uint64_t id, bool installed,
-                        struct dplane_ctx_q *to);
+/* Moves what the operation answers to `to`; false if it is not the last one of its prefix. Sets
+ * `late` if it is installed and zebra, which has it as failed, does not wait for the answer. */
+bool shadow_acknowledge(struct shadow *shadow, uint64_t id, bool installed, struct dplane_ctx_q *to,
+                        bool *late);
 
 #endif

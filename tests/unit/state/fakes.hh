@@ -21,7 +21,7 @@ class FakeKernel final : public kernel::Kernel {
     std::set<std::string> missing_namespaces;
     std::string refused_twin;
     std::vector<std::pair<net::IpAddress, bool>> asked;
-    std::vector<net::IpAddress> forgotten;
+    std::vector<net::IpAddress> forgotten, checked;
     std::uint32_t next_index = 100;
 
     Status open_vrf(const manifest::KernelVrf& vrf) override {
@@ -56,6 +56,9 @@ class FakeKernel final : public kernel::Kernel {
     void ask_neighbor(const kernel::InterfaceKey&, const net::IpAddress& address,
                       bool keep) override {
         asked.emplace_back(address, keep);
+    }
+    void check_neighbor(const kernel::InterfaceKey&, const net::IpAddress& address) override {
+        checked.push_back(address);
     }
     void forget_neighbor(const kernel::InterfaceKey&, const net::IpAddress& address) override {
         forgotten.push_back(address);
@@ -486,7 +489,9 @@ class FakeRouteSource final : public frr::RouteSource {
     [[nodiscard]] int descriptor() const override { return -1; }
     void run() override {}
     void acknowledge(frr::Operation operation, bool installed) override {
-        if (answers.contains(operation.id)) ++twice;
+        // Refused, and installed after all: the only second answer there is.
+        const auto before = answers.find(operation.id);
+        if (before != answers.end() && (before->second || !installed)) ++twice;
         answers[operation.id] = installed;
     }
     void flush() override {}

@@ -227,6 +227,124 @@ TEST_F(StateTest, RoutesDoNotLeakIntoAnotherVrf) {
     EXPECT_FALSE(source_.answers.at(5));
 }
 
+TEST_F(StateTest, RoutesOfAVrfWithoutTenantWaitForOne) {
+    connect();
+    manifest::Manifest one = two_tenants(), two = two_tenants();
+    one.tenants.pop_back();
+    ASSERT_TRUE(state_->apply_manifest(one).empty());
+    add_route(1, "192.0.2.0/24", "10.7.0.9", "t1p0", 7);  // on no link of the tenant's
+    frr::Route blackhole;
+    blackhole.kind = frr::RouteKind::blackhole;
+    blackhole.zebra_type = 3;
+    state_->route_installed({8, 1}, {kVrfIds + 1, prefix("192.0.3.0/24")}, std::move(blackhole));
+    frr::Route connected;
+    connected.zebra_type = 2;
+    connected.nexthops.push_back({});
+    state_->route_installed({9, 1}, {kVrfIds + 1, prefix("10.1.0.0/24")}, std::move(connected));
+    settle();
+    EXPECT_FALSE(source_.answers.at(7));
+    EXPECT_FALSE(source_.answers.at(8));
+    EXPECT_TRUE(source_.answers.at(9)) << "never fail connected routes";
+    bool said = false;
+    for (const auto& row : state_->show("status", nlohmann::json::object()).result)
+        said = said || (row["state"] == "unresolved" &&
+                        row["detail"].get<std::string>().ends_with("no tenant has VRF ns1"));
+    EXPECT_TRUE(said);
+
+    ASSERT_TRUE(state_->apply_manifest(two).empty());
+    settle();
+    EXPECT_TRUE(has_route("v1", "192.0.3.0/24"));
+    EXPECT_TRUE(source_.answers.at(8)) << "installed after all, and FRR hears of it";
+    EXPECT_FALSE(source_.answers.at(7));
+
+    ASSERT_TRUE(state_->apply_manifest(one).empty());
+    settle();
+    EXPECT_FALSE(has_route("v1", "192.0.3.0/24"));
+    ASSERT_TRUE(state_->apply_manifest(two).empty());
+    settle();
+    EXPECT_TRUE(has_route("v1", "192.0.3.0/24")) << "FRR does not say it again";
+    // Taken away by FRR while no tenant has the VRF.
+    ASSERT_TRUE(state_->apply_manifest(one).empty());
+    state_->route_removed({10, 1}, {kVrfIds + 1, prefix("192.0.3.0/24")});
+    settle();
+    EXPECT_TRUE(source_.answers.at(10));
+    ASSERT_TRUE(state_->apply_manifest(two).empty());
+    settle();
+    EXPECT_FALSE(has_route("v1", "192.0.3.0/24"));
+    EXPECT_EQ(source_.twice, 0);
+}
+
+TEST_F(StateTest, NextHopOnAnInterfaceThatBecomesATwinLater) {
+    connect();
+    manifest::Manifest before = two_tenants();
+    before.tenants[0].vports.pop_back();
+    ASSERT_TRUE(state_->apply_manifest(before).empty());
+    settle();
+    frr::Route route;
+    route.zebra_type = 3;
+    route.nexthops.push_back({frr::RouteNextHop::Kind::gateway, *net::parse_ip("10.0.1.9"),
+                              kernel_.next_index, kVrfIds, 1, false});
+    state_->route_installed({7, 1}, {kVrfIds, prefix("192.0.2.0/24")}, std::move(route));
+    settle();
+    EXPECT_FALSE(source_.answers.at(7));
+    EXPECT_FALSE(has_route("v0", "192.0.2.0/24"));
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    ASSERT_TRUE(has_route("v0", "192.0.2.0/24"));
+    EXPECT_EQ((plane_.routes.at({"v0", prefix("192.0.2.0/24")})), "1|t0p1|10.0.1.9*1 ");
+    EXPECT_TRUE(source_.answers.at(7));
+}
+
+TEST_F(StateTest, RoutesWithoutTenantAreBoundedAndCounted) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    constexpr std::uint32_t kMost = RouteProgrammer::kMaxWithoutTenant;
+    const auto blackhole = [&](std::uint32_t i, std::uint8_t type) {
+        frr::Route route;
+        route.kind = frr::RouteKind::blackhole;
+        route.zebra_type = type;
+        const net::IpPrefix to{net::IpAddress(net::Ipv4Address::from_host(0x20000000 + i)), 32};
+        state_->route_installed({i + 1, 1}, {kVrfIds + 2, to}, std::move(route));
+    };
+    for (std::uint32_t i = 0; i < kMost + 3; ++i) blackhole(i, 3);
+    blackhole(kMost + 3, 2);
+    settle();
+    EXPECT_FALSE(source_.answers.at(kMost + 3));
+    EXPECT_TRUE(source_.answers.at(kMost + 4)) << "connected";
+    std::string detail;
+    for (const auto& row : state_->show("status", nlohmann::json::object()).result)
+        if (row["item"] == "routes of VRFs without a tenant") detail = row["detail"];
+    EXPECT_TRUE(detail.starts_with("4 so far")) << detail;
+    // A tenant's are taken as before, and one that is gone makes room.
+    add_route(0, "192.0.2.0/24", "10.0.0.9", "t0p0");
+    state_->route_removed({kMost + 10, 1}, {kVrfIds + 2, {*net::parse_ip("32.0.0.0"), 32}});
+    settle();
+    EXPECT_TRUE(has_route("v0", "192.0.2.0/24"));
+    frr::Route again;
+    again.kind = frr::RouteKind::blackhole;
+    state_->route_installed({kMost + 11, 1}, {kVrfIds + 2, prefix("192.0.9.0/24")},
+                            std::move(again));
+    settle();
+    bool kept = false;
+    for (const auto& row :
+         state_->show("routes", nlohmann::json{{"prefix", "192.0.9.0/24"}}).result)
+        kept = kept || row["state"] == "unresolved";
+    EXPECT_TRUE(kept);
+}
+
+TEST_F(StateTest, AnotherNameUnderAVrfIdTakesItsRoutesAway) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    add_route(0, "192.0.2.0/24", "10.0.0.9", "t0p0");
+    settle();
+    ASSERT_TRUE(has_route("v0", "192.0.2.0/24"));
+    state_->vrf_named(kVrfIds, "elsewhere");
+    settle();
+    EXPECT_FALSE(has_route("v0", "192.0.2.0/24"));
+}
+
 TEST_F(StateTest, SnapshotMarksAndSweeps) {
     connect();
     ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
@@ -325,6 +443,42 @@ TEST_F(StateTest, NeighborsFollowTheKernelAndTheQuotaGuardsIt) {
     plane_.events.push_back(event);
     settle();
     EXPECT_EQ(kernel_.asked.size() - before, ResolveQuota::kPendingOfVport + 1);
+}
+
+TEST_F(StateTest, GatewaysOfAGroupAreResolvedAndChecked) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    const net::IpAddress one = *net::parse_ip("10.0.0.9"), two = *net::parse_ip("10.0.1.9");
+    const net::IpAddress single = *net::parse_ip("10.1.0.9");
+    const net::MacAddress mac = *net::parse_mac("02:00:00:00:00:99");
+    frr::Route route;
+    route.zebra_type = 3;
+    for (const auto& [gateway, by] : {std::pair{one, "t0p0"}, std::pair{two, "t0p1"}})
+        route.nexthops.push_back({frr::RouteNextHop::Kind::gateway, gateway,
+                                  kernel_.twin_of(by).index, kVrfIds, 1, false});
+    state_->route_installed({1, 1}, {kVrfIds, prefix("192.0.2.0/24")}, std::move(route));
+    add_route(1, "192.0.2.0/24", "10.1.0.9", "t1p0");
+    settle();
+    state_->tick();
+    for (const net::IpAddress& gateway : {one, two, single})
+        EXPECT_EQ(std::count(kernel_.asked.begin(), kernel_.asked.end(), std::pair{gateway, false}),
+                  1)
+            << net::to_string(gateway);
+    state_->neighbor_changed(kernel_.twin_of("t0p0"), one, mac);
+    state_->neighbor_changed(kernel_.twin_of("t1p0"), single, mac);
+    settle();
+    for (int i = 0; i < 8; ++i) state_->tick();
+    EXPECT_EQ(std::count(kernel_.checked.begin(), kernel_.checked.end(), one), 2);
+    EXPECT_EQ(std::count(kernel_.checked.begin(), kernel_.checked.end(), two), 0) << "not there";
+    EXPECT_EQ(std::count(kernel_.checked.begin(), kernel_.checked.end(), single), 0) << "alone";
+    // It goes: the data plane hears of it, and it is asked for again.
+    kernel_.asked.clear();
+    state_->neighbor_changed(kernel_.twin_of("t0p0"), one, std::nullopt);
+    settle();
+    EXPECT_FALSE((plane_.neighbors.contains({"t0p0", one})));
+    state_->tick();
+    EXPECT_EQ(std::count(kernel_.asked.begin(), kernel_.asked.end(), std::pair{one, false}), 1);
 }
 
 TEST_F(StateTest, AnswersKeepToTheColumns) {
