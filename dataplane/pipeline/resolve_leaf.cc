@@ -22,6 +22,12 @@ const table::NextHop* alive_nexthop(const Context& context, NextHopId id) noexce
     return &nexthop;
 }
 
+/// Its neighbour does not answer: one by itself holds packets and asks, a group has others.
+bool is_resolved(const table::NextHop& nexthop) noexcept {
+    return nexthop.kind != NextHopKind::adjacency ||
+           nexthop.active.load(std::memory_order_relaxed) != table::Rewrite::incomplete;
+}
+
 }  // namespace
 
 NextHopId choose_nexthop(const Context& context, table::Leaf leaf,
@@ -42,18 +48,20 @@ NextHopId choose_nexthop(const Context& context, table::Leaf leaf,
 const table::NextHop* resolve_nexthop(const Context& context, table::Leaf leaf, NextHopId chosen,
                                       std::uint32_t flow_hash) noexcept {
     const table::NextHop* nexthop = alive_nexthop(context, chosen);
-    if (nexthop != nullptr || !leaf.is_group()) return nexthop;
+    if (!leaf.is_group() || (nexthop != nullptr && is_resolved(*nexthop))) return nexthop;
+    const table::NextHop* unresolved = nexthop;
     const table::GroupTable* group = group_table(context, leaf);
-    if (group == nullptr || group->member_count == 0) return nullptr;
+    if (group == nullptr || group->member_count == 0) return unresolved;
     // The bucket came from the low bits, so the replacement comes from the high ones.
     std::uint32_t member =
         static_cast<std::uint32_t>((std::uint64_t{flow_hash} * group->member_count) >> 32);
     for (std::uint32_t tried = 0; tried < group->member_count; ++tried) {
         nexthop = alive_nexthop(context, group->members()[member]);
-        if (nexthop != nullptr) return nexthop;
+        if (nexthop != nullptr && is_resolved(*nexthop)) return nexthop;
+        if (unresolved == nullptr) unresolved = nexthop;
         member = member + 1 == group->member_count ? 0 : member + 1;
     }
-    return nullptr;
+    return unresolved;
 }
 
 }  // namespace wye::pipeline

@@ -1,7 +1,8 @@
 // resolve_leaf: from what the FIB answered to one next hop that is alive.
-// A group's bucket is chosen by the flow hash; if its member is dead, another one that is alive,
-// again by the flow hash, so that the flows of a dead member are spread over the others and those
-// of living members stay where they are.
+// A group's bucket is chosen by the flow hash; if its member is dead, or its neighbour does not
+// answer, another one that can be used, again by the flow hash, so that the flows of such a member
+// are spread over the others and those of the others stay where they are. If no member's neighbour
+// answers, one that is alive is taken: its packets are held and its neighbour is asked for.
 #pragma once
 
 #include "dataplane/pipeline/context.hh"
@@ -14,7 +15,8 @@ namespace wye::pipeline {
 NextHopId choose_nexthop(const Context& context, table::Leaf leaf,
                          std::uint32_t flow_hash) noexcept;
 
-/// The next hop to use; null: all are dead, or the record is free.
+/// The next hop to use (incomplete: there is no better one); null: all are dead, or the record is
+/// free.
 const table::NextHop* resolve_nexthop(const Context& context, table::Leaf leaf, NextHopId chosen,
                                       std::uint32_t flow_hash) noexcept;
 

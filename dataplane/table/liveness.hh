@@ -1,7 +1,8 @@
 // Liveness: whether a member can be used right now. What forwards is membership ∧ liveness.
 //
 // One 32-bit word a next hop, outside the arena: membership is written by commands, liveness by the
-// data plane itself (link state, later BFD). A command never revives a dead member.
+// data plane itself (link state, later BFD). A command never revives a dead member. Whether the
+// neighbour answers is not said twice: NextHop::active (nexthop.hh) is incomplete when it does not.
 // Writer: control thread (port_link) and, for BFD, the thread that owns the session: one writer a
 // word. Readers: workers, once for each group member they would choose.
 #pragma once

@@ -6,8 +6,10 @@
 // So the record holds two copies and `active` says which one counts; the writer fills the other one
 // and flips. It flips again only after a grace period (the control thread defers the second change).
 //
-// Liveness is not here: it is the data plane's own word, in the liveness array apart from the
-// tables (dataplane/table/liveness.hh), keyed by the next hop's id and generation.
+// Liveness of links and sessions is not here: it is the data plane's own word, in the liveness
+// array apart from the tables (dataplane/table/liveness.hh), keyed by the next hop's id and
+// generation. Liveness of the neighbour is `active`: incomplete says that it does not answer, and a
+// group then uses its other members.
 #pragma once
 
 #include <array>

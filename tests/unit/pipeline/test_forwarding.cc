@@ -239,6 +239,52 @@ TEST(Forwarding, GroupSpreadsFlowsAndKeepsEachOnOnePath) {
     for (std::uint16_t flow = 0; flow < 400; ++flow) EXPECT_EQ(path_of(flow), first[flow]);
 }
 
+TEST(Forwarding, GroupDoesNotWaitForANeighbourThatDoesNotAnswer) {
+    TwoPorts router;
+    const VportId third = router.add_vport(router.vrf, {.port = 2});
+    const NextHopId other =
+        router.add_nexthop(NextHopKind::adjacency, third, "10.8.0.2", kNeighbor);
+    router.add_route(router.vrf, "10.7.0.0/16",
+                     table::Leaf::of(router.add_group({router.nexthop, other})));
+    router.add_route(router.vrf, "10.6.0.0/16", other);
+    const auto path_of = [&router](std::uint16_t flow) {
+        router.clear_output();
+        router.receive(0, ethernet({}, ip_packet({"10.0.0.9", "10.7.0.1"}, udp(flow, 80))));
+        EXPECT_EQ(router.sent.size(), 1u);
+        return router.sent.empty() ? 0 : router.sent[0].port;
+    };
+    std::vector<std::uint32_t> first;
+    for (std::uint16_t flow = 0; flow < 200; ++flow) first.push_back(path_of(flow));
+
+    router.set_neighbor(other, "");
+    for (std::uint16_t flow = 0; flow < 200; ++flow) EXPECT_EQ(path_of(flow), 1u);
+    EXPECT_TRUE(router.resolves.empty());
+    // By itself the same next hop holds its packet and asks.
+    router.clear_output();
+    router.receive(0, ethernet({}, packet4("10.6.0.1")));
+    EXPECT_TRUE(router.sent.empty());
+    ASSERT_EQ(router.resolves.size(), 1u);
+    EXPECT_EQ(router.resolves[0].vport, third);
+    router.set_neighbor(other, kNeighbor);
+    router.run_held(true);
+
+    // None answers: the group too holds and asks. Dead is worse than that.
+    router.advance_milliseconds(2000);  // or it would be asked for too often
+    router.set_neighbor(other, "");
+    router.set_neighbor(router.nexthop, "");
+    router.liveness.set_dead(router.nexthop, 0);
+    router.clear_output();
+    router.receive(0, ethernet({}, packet4("10.7.0.1")));
+    EXPECT_EQ(router.drops(Reason::nexthop_dead), 0u);
+    ASSERT_EQ(router.resolves.size(), 1u);
+    EXPECT_EQ(router.resolves[0].vport, third);
+    router.liveness.set_alive(router.nexthop);
+    router.set_neighbor(router.nexthop, kNeighbor);
+    router.set_neighbor(other, kNeighbor);
+    router.run_held(true);
+    for (std::uint16_t flow = 0; flow < 200; ++flow) EXPECT_EQ(path_of(flow), first[flow]);
+}
+
 // standards 17
 TEST(Forwarding, FragmentsOfADatagramTakeOnePath) {
     TwoPorts router;

@@ -242,6 +242,7 @@ NextHopId TestRouter::add_nexthop(NextHopKind kind, VportId vport, std::string_v
 
 void TestRouter::set_neighbor(NextHopId id, std::string_view neighbor_mac) {
     table::NextHop& nexthop = arena.record(arena.header().nexthops, id.value);
+    if (neighbor_mac.empty()) return nexthop.active.store(table::Rewrite::incomplete);
     const table::Vport& vport = arena.record(arena.header().vports, nexthop.vport.value);
     Bytes header;
     append(header, *net::parse_mac(neighbor_mac));

@@ -89,6 +89,7 @@ class TestRouter {
     /// A MAC address makes an adjacency complete.
     NextHopId add_nexthop(NextHopKind kind, VportId vport = {},
                           std::string_view gateway = "0.0.0.0", std::string_view neighbor_mac = "");
+    /// No MAC address: it does not answer.
     void set_neighbor(NextHopId nexthop, std::string_view neighbor_mac);
     GroupId add_group(const std::vector<NextHopId>& members);
     void add_route(VrfId vrf, std::string_view prefix, table::Leaf leaf);
