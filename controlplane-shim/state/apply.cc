@@ -79,6 +79,48 @@ nlohmann::json changes(const manifest::Manifest& from, const manifest::Manifest&
     return rows;
 }
 
+std::set<PolicyObjects::Key> objects_of(const manifest::Manifest& manifest) {
+    std::set<PolicyObjects::Key> keys;
+    for (const manifest::Tenant& tenant : manifest.tenants) {
+        keys.emplace(ObjectKind::tenant, tenant.name);
+        for (const auto& vrf : tenant.vrfs) keys.emplace(ObjectKind::vrf, vrf.name);
+        for (const auto& tunnel : tenant.tunnels) keys.emplace(ObjectKind::tunnel, tunnel.name);
+        for (const auto& acl : tenant.acls) keys.emplace(ObjectKind::acl, acl.name);
+        for (const auto& vport : tenant.vports) {
+            keys.emplace(ObjectKind::vport, vport.name);
+            if (!vport.port.empty()) keys.emplace(ObjectKind::port, vport.port);
+        }
+    }
+    return keys;
+}
+
+/// The manifest as far as the data plane has it. What `next` has unchanged counts as there: it was
+/// refused before, and is no reason to refuse something else.
+manifest::Manifest without_absent(const manifest::Manifest& manifest,
+                                  const manifest::Manifest* next, const PolicyObjects& objects) {
+    manifest::Manifest there;
+    for (manifest::Tenant tenant : manifest.tenants) {
+        static const manifest::Tenant nothing;
+        const manifest::Tenant* same = &nothing;
+        if (next != nullptr)
+            for (const manifest::Tenant& other : next->tenants)
+                if (other.name == tenant.name) same = &other;
+        const auto drop = [&](auto& list, ObjectKind kind, const auto& unchanged) {
+            std::erase_if(list, [&](const auto& object) {
+                return !objects.present(kind, object.name) &&
+                       std::find(unchanged.begin(), unchanged.end(), object) == unchanged.end();
+            });
+        };
+        if (!objects.present(ObjectKind::tenant, tenant.name) && same == &nothing) continue;
+        drop(tenant.vrfs, ObjectKind::vrf, same->vrfs);
+        drop(tenant.tunnels, ObjectKind::tunnel, same->tunnels);
+        drop(tenant.vports, ObjectKind::vport, same->vports);
+        drop(tenant.acls, ObjectKind::acl, same->acls);
+        there.tenants.push_back(std::move(tenant));
+    }
+    return there;
+}
+
 }  // namespace
 
 std::vector<std::string> State::apply_manifest(const manifest::Manifest& next) {
@@ -86,10 +128,16 @@ std::vector<std::string> State::apply_manifest(const manifest::Manifest& next) {
     if (next == manifest_) return errors;
     if (!open_vrfs(next, errors)) return errors;
     TwinSet::Staged staged;
-    if (twins_known_) staged = twins_->stage(TwinSet::specs_of(next), errors);
+    if (twins_known_) staged = twins_->stage(TwinSet::specs_of(next), sink_, errors);
     if (errors.empty() && sink_ != nullptr) errors = program(next);
     if (!errors.empty()) {
         twins_->discard(std::move(staged));
+        if (twins_known_) {
+            std::vector<std::string> lost;
+            twins_->repair(TwinSet::specs_of(manifest_), sink_, lost);
+            log_errors(lost);
+            update_twin_views();
+        }
         unmark_leaving();
         pump();
         return errors;
@@ -128,8 +176,9 @@ std::vector<std::string> State::program(const manifest::Manifest& next) {
         "the data plane went away or did not answer in time: the manifest is not applied, the one "
         "before it stays in force"};
     if (!wait_until([&] { return policy_replayed_ && policy_.settled(); })) return silent;
-    if (!withdraw_leaving(next)) return silent;
-    const PolicyPlan plan = plan_policy(manifest_, next, policy_.objects());
+    const manifest::Manifest there = without_absent(manifest_, &next, policy_.objects());
+    const PolicyPlan plan = plan_policy(there, next, policy_.objects());
+    if (!withdraw_leaving(next, plan.remade)) return silent;
     std::vector<std::string> errors = run_batches(plan.early);
     if (errors.empty()) errors = run_batches(plan.tenants);
     if (!errors.empty()) {
@@ -140,8 +189,9 @@ std::vector<std::string> State::program(const manifest::Manifest& next) {
     return errors;
 }
 
-/// Vports that go or change their VRF, and VRFs that go: what is routed over them.
-void State::mark_leaving(const manifest::Manifest& next) {
+/// Vports that go, are made anew or change their VRF, and VRFs that go: what is routed over them.
+void State::mark_leaving(const manifest::Manifest& next, const std::set<std::string>& remade) {
+    for (const std::string& name : remade) topology_.vports[topology_.vport(name)].leaving = true;
     const auto now_vports = vports_of(manifest_), next_vports = vports_of(next);
     const auto next_vrfs = vrfs_of(next);
     for (const auto& [name, vport] : now_vports) {
@@ -161,8 +211,8 @@ void State::unmark_leaving() {
     refresh_topology();
 }
 
-bool State::withdraw_leaving(const manifest::Manifest& next) {
-    mark_leaving(next);
+bool State::withdraw_leaving(const manifest::Manifest& next, const std::set<std::string>& remade) {
+    mark_leaving(next, remade);
     const auto leaves = [](const auto& view) { return view.leaving; };
     if (std::none_of(topology_.tables.begin(), topology_.tables.end(), leaves) &&
         std::none_of(topology_.vports.begin(), topology_.vports.end(), leaves))
@@ -222,10 +272,22 @@ void State::roll_back(const manifest::Manifest& next) {
             if (sink_ != nullptr) run_commands(batch.commands);
         }
     }
+    policy_.objects().forget_refusals(objects_of(manifest_));
+}
+
+/// Objects of the manifest in force that the data plane refused, and so does not have: again, in
+/// the background. Whatever was in their way may have gone by now.
+void State::retry_policy() {
+    if (sink_ == nullptr || !policy_replayed_ || !policy_.settled()) return;
+    const manifest::Manifest there = without_absent(manifest_, nullptr, policy_.objects());
+    if (there == manifest_) return;
+    const PolicyPlan plan = plan_policy(there, manifest_, policy_.objects());
+    for (const PolicyBatch& batch : plan.tenants) policy_.enqueue(batch.commands);
 }
 
 void State::put_in_force(const manifest::Manifest& next, TwinSet::Staged staged) {
     manifest_ = next;
+    policy_.objects().forget_refusals(objects_of(manifest_));
     std::vector<std::string> errors;
     if (twins_known_)
         twins_->commit(TwinSet::specs_of(manifest_), std::move(staged), sink_, errors);

@@ -50,11 +50,14 @@ void add_keys(const manifest::Tunnel& tunnel, Keys& keys) {
 void add_keys(const manifest::Vrf& vrf, Keys& keys) {
     if (vrf.vni) keys.emplace("vni", "", *vrf.vni, 0);
 }
+/// Whether another object gets a key of the one before, which goes or gets another (`now`).
 template <class T>
-bool takes_over(const T& removed, const Keys& taken) {
-    Keys keys;
-    add_keys(removed, keys);
-    return std::any_of(keys.begin(), keys.end(), [&](const auto& k) { return taken.contains(k); });
+bool is_taken_over(const T& before, const T* now, const Keys& taken) {
+    Keys keys, kept;
+    add_keys(before, keys);
+    if (now != nullptr) add_keys(*now, kept);
+    return std::any_of(keys.begin(), keys.end(),
+                       [&](const auto& k) { return taken.contains(k) && !kept.contains(k); });
 }
 
 class Planner {
@@ -102,19 +105,22 @@ class Planner {
         }
     }
 
-    /// Removed objects whose keys are taken over, with the removed vports that are in their way.
+    /// Objects whose keys are taken over, with the vports that are in their way.
     void plan_early(const manifest::Tenant& old, const manifest::Tenant& now) {
         std::set<std::string> tunnels, vrfs, vports;
         for (const manifest::Tunnel& tunnel : old.tunnels)
-            if (!find(now.tunnels, tunnel.name) && takes_over(tunnel, taken_))
+            if (is_taken_over(tunnel, find(now.tunnels, tunnel.name), taken_))
                 tunnels.insert(tunnel.name);
         for (const manifest::Vrf& vrf : old.vrfs)
-            if (!find(now.vrfs, vrf.name) && takes_over(vrf, taken_)) vrfs.insert(vrf.name);
+            if (!find(now.vrfs, vrf.name) && is_taken_over<manifest::Vrf>(vrf, nullptr, taken_))
+                vrfs.insert(vrf.name);
         for (const manifest::Vport& vport : old.vports) {
-            if (find(now.vports, vport.name)) continue;
-            if (takes_over(vport, taken_) || vrfs.contains(vport.vrf) ||
-                tunnels.contains(vport.tunnel))
-                vports.insert(vport.name);
+            const manifest::Vport* const stays = find(now.vports, vport.name);
+            if (!is_taken_over(vport, stays, taken_) && !vrfs.contains(vport.vrf) &&
+                !tunnels.contains(vport.tunnel))
+                continue;
+            vports.insert(vport.name);
+            if (stays != nullptr) plan_.remade.insert(vport.name);
         }
         PolicyBatch batch{old.name, {}};
         if (!vports.empty()) {
@@ -136,6 +142,9 @@ class Planner {
             removed_.insert({kind, name});
             batch.commands.push_back(encode_object(opcode, kind, name, objects_));
         }
+    }
+    bool is_removed(ObjectKind kind, const std::string& name) const {
+        return removed_.contains({kind, name});
     }
     template <class T>
     void remove_missing(Opcode opcode, ObjectKind kind, const std::vector<T>& old,
@@ -177,7 +186,8 @@ class Planner {
         }
         for (const manifest::Tunnel& tunnel : now.tunnels) {
             const manifest::Tunnel* const was = find(before.tunnels, tunnel.name);
-            if (was == nullptr || !(*was == tunnel)) out.push_back(encode_tunnel(tunnel, objects_));
+            if (was == nullptr || !(*was == tunnel) || is_removed(ObjectKind::tunnel, tunnel.name))
+                out.push_back(encode_tunnel(tunnel, objects_));
         }
     }
 
@@ -190,7 +200,8 @@ class Planner {
         }
         for (const manifest::Vport& vport : now.vports) {
             const manifest::Vport* const was = find(before.vports, vport.name);
-            if (was == nullptr || !same_in_data_plane(*was, vport))
+            if (was == nullptr || !same_in_data_plane(*was, vport) ||
+                is_removed(ObjectKind::vport, vport.name))
                 out.push_back(encode_vport(vport, now.name, objects_));
         }
         remove_missing(Opcode::acl_delete, ObjectKind::acl, before.acls, &now.acls, out);

@@ -2,13 +2,15 @@
 //
 // Tenants, VRFs, ports and tunnels take effect one by one; vports and ACLs of a tenant are staged
 // in a transaction and published at once by its commit. So a plan has, in this order:
-//   early    deletions whose key (VLAN, tunnel key, VNI) another object takes over
+//   early    deletions whose key (VLAN, tunnel key, VNI) another object takes over; a vport or
+//            tunnel that stays with another key is made anew in its tenant's batch
 //   tenants  a batch each: declarations, then a transaction; new objects before those that use them
 //   cleanup  what nobody refers to any more: tunnels, VRFs, tenants
 // Equal manifests make an empty plan.
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +45,11 @@ class PolicyObjects {
     }
     [[nodiscard]] const std::map<Key, Object>& all() const { return objects_; }
     Object& operator[](const Key& key) { return objects_[key]; }
+    /// Of objects that nobody wants any more.
+    void forget_refusals(const std::set<Key>& wanted) {
+        for (auto& [key, object] : objects_)
+            if (!wanted.contains(key)) object.refused.clear();
+    }
     void session_closed() {
         for (auto& [key, object] : objects_) {
             object.present = false;
@@ -68,6 +75,7 @@ struct PolicyBatch {
 
 struct PolicyPlan {
     std::vector<PolicyBatch> early, tenants, cleanup;
+    std::set<std::string> remade;  // vports deleted early that are in the new manifest too
     [[nodiscard]] bool empty() const { return early.empty() && tenants.empty() && cleanup.empty(); }
 };
 

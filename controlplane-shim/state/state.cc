@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::size_t kNeighborsOfVport = 512;  // where the tenant's quota says nothing
 constexpr unsigned kCheckEveryTicks = 4;        // the kernel takes three seconds to give up
-constexpr std::uint32_t kLoopback = 1;          // index of `lo` in every network namespace
+constexpr unsigned kRetryPolicyEveryTicks = 3;
+constexpr std::uint32_t kLoopback = 1;  // index of `lo` in every network namespace
 
 bool is_link_local(const net::IpAddress& address) {
     return !address.is_ipv4() && address.ipv6().is_link_local();
@@ -469,6 +470,7 @@ void State::tick() {
         log_errors(errors);
         update_twin_views();
     }
+    if (ticks_ % kRetryPolicyEveryTicks == 0) retry_policy();
     keep_gateways();
     pump();
 }

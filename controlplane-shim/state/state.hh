@@ -95,8 +95,9 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     // apply.cc
     bool open_vrfs(const manifest::Manifest& next, std::vector<std::string>& errors);
     std::vector<std::string> program(const manifest::Manifest& next);
-    bool withdraw_leaving(const manifest::Manifest& next);
-    void mark_leaving(const manifest::Manifest& next);
+    bool withdraw_leaving(const manifest::Manifest& next, const std::set<std::string>& remade);
+    void mark_leaving(const manifest::Manifest& next, const std::set<std::string>& remade);
+    void retry_policy();
     void unmark_leaving();
     std::vector<std::string> run_batches(const std::vector<PolicyBatch>& batches);
     std::vector<std::string> run_batch(const PolicyBatch& batch);

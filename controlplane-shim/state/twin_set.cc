@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "controlplane-shim/state/topology.hh"
+
 namespace wye::state {
 namespace {
 
@@ -62,7 +64,30 @@ TwinSet::Specs TwinSet::specs_of(const manifest::Manifest& manifest) {
     return specs;
 }
 
-TwinSet::Staged TwinSet::stage(const Specs& wanted, std::vector<std::string>& errors) {
+/// Of twins that go or are made anew, those whose interface name another one gets.
+void TwinSet::free_names(const Specs& wanted, CommandSink* sink) {
+    std::map<std::pair<std::string, std::string>, Key> owners;
+    const auto name_of = [](const kernel::TwinSpec& spec) {
+        return std::pair{netns_of(spec.vrf), spec.interface};
+    };
+    for (const auto& [key, spec] : wanted) owners[name_of(spec)] = key;
+    std::vector<std::pair<kernel::TwinSpec, kernel::Twin>> leaving;
+    for (auto it = held_.begin(); it != held_.end();) {
+        const auto owner = owners.find(name_of(it->second.spec));
+        if (owner == owners.end() || owner->second == it->first) {
+            ++it;
+            continue;
+        }
+        take_away(it->first, sink);
+        leaving.emplace_back(it->second.spec, std::move(it->second.twin));
+        it = held_.erase(it);
+    }
+    if (!leaving.empty()) kernel_.remove_twins(std::move(leaving));
+}
+
+TwinSet::Staged TwinSet::stage(const Specs& wanted, CommandSink* sink,
+                               std::vector<std::string>& errors) {
+    free_names(wanted, sink);
     Staged staged;
     const std::size_t before = errors.size();
     for (const auto& [key, spec] : wanted) {

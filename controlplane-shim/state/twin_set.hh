@@ -34,8 +34,10 @@ class TwinSet {
     /// Name of a VRF's `inject` device: at most 15 bytes.
     static std::string inject_name(const std::string& vrf);
 
-    /// Makes what is new or must be made anew. Fails with every reason; then nothing was made.
-    Staged stage(const Specs& wanted, std::vector<std::string>& errors);
+    /// Makes what is new or must be made anew. Fails with every reason; then nothing was made. A twin
+    /// whose interface name is taken over is removed first: if this or what follows fails, repair()
+    /// with the former specs makes it anew.
+    Staged stage(const Specs& wanted, CommandSink* sink, std::vector<std::string>& errors);
     void discard(Staged staged);
     /// Puts the staged ones in force, changes what stays, removes what is not wanted, and tells the
     /// data plane (if there is one). What could not be changed is said in `errors`.
@@ -56,6 +58,7 @@ class TwinSet {
     void hand_over(const Key& key, const Held& held, CommandSink* sink,
                    std::vector<std::string>& errors);
     void take_away(const Key& key, CommandSink* sink);
+    void free_names(const Specs& wanted, CommandSink* sink);
 
     kernel::Kernel& kernel_;
     std::map<Key, Held> held_;

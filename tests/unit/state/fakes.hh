@@ -31,6 +31,9 @@ class FakeKernel final : public kernel::Kernel {
     void keep_vrfs(const std::vector<manifest::KernelVrf>&) override {}
     Result<kernel::Twin> make_twin(const kernel::TwinSpec& spec) override {
         if (spec.object == refused_twin) return fail("twin " + spec.interface + ": taken");
+        for (const auto& [held, other] : twins)
+            if (held.netns == netns_of(spec.vrf) && other.interface == spec.interface)
+                return fail("twin " + spec.interface + ": the name is taken");
         kernel::InterfaceKey key{netns_of(spec.vrf), next_index++};
         twins[key] = spec;
         set_addresses(key, {}, spec.addresses);
@@ -175,6 +178,7 @@ class FakeDataplane final : public CommandSink {
         groups_.clear();
         route_groups_.clear();
         in_transaction_ = false;
+        places_.clear();
     }
     void lose_tables() {
         routes.clear();
@@ -316,6 +320,7 @@ class FakeDataplane final : public CommandSink {
                 if (name(K::vport, object) == nullptr) return O::unknown_handle;
                 if (uses_vport(object)) return O::in_use;
                 stage([this, object] {
+                    places_.erase(*name(K::vport, object));
                     vports.erase(*name(K::vport, object));
                     names_.erase({K::vport, object});
                 });
@@ -346,10 +351,17 @@ class FakeDataplane final : public CommandSink {
         if (body.ingress_acl != 0 && name(K::acl, body.ingress_acl) == nullptr)
             return O::unknown_handle;
         if (own == refused_vport) return O::vlan_conflict;
+        const std::pair place{body.port, body.vlan};
+        for (const auto& [holder, held] : places_)
+            if (body.kind == VportKind::port && holder != own && held == place)
+                return O::vlan_conflict;
         bind(K::vport, body.vport, body);
         const std::string attachment = *name(K::vrf, body.vrf) + " " + std::to_string(body.vlan) +
                                        " " + std::to_string(body.mtu);
-        stage([this, own, attachment] { vports[own] = attachment; });
+        stage([this, own, attachment, place, kind = body.kind] {
+            vports[own] = attachment;
+            if (kind == VportKind::port) places_[own] = place;
+        });
         declare(ring::Stream::policy, "vport " + own);
         return O::accepted;
     }
@@ -477,6 +489,7 @@ class FakeDataplane final : public CommandSink {
     std::map<ring::Handle, std::vector<ring::GroupMember>> groups_;
     std::map<std::pair<std::string, net::IpPrefix>, ring::Handle> route_groups_;
     std::vector<ring::GroupMember> assembling_;
+    std::map<std::string, std::pair<ring::Handle, std::uint16_t>> places_;  // of vports
     std::vector<std::function<void()>> staged_;
     bool in_transaction_ = false;
     std::uint32_t rules_ = 0;

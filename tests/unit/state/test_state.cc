@@ -481,6 +481,99 @@ TEST_F(StateTest, GatewaysOfAGroupAreResolvedAndChecked) {
     EXPECT_EQ(std::count(kernel_.asked.begin(), kernel_.asked.end(), std::pair{one, false}), 1);
 }
 
+TEST_F(StateTest, WhatAReplayRefusedIsTriedAgain) {
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    plane_.refused_vport = "t0p1";
+    connect();
+    settle();
+    EXPECT_FALSE(plane_.vports.contains("t0p1"));
+    const auto refused = [&] {
+        for (const auto& row : state_->show("status", nlohmann::json::object()).result)
+            if (row["item"] == "vport t0p1" && row["state"] == "refused") return true;
+        return false;
+    };
+    EXPECT_TRUE(refused());
+    const auto wait = [&] {
+        for (int i = 0; i < 4; ++i) state_->tick();
+        settle();
+    };
+    const std::uint64_t before = state_->commands_sent();
+    wait();
+    EXPECT_TRUE(refused()) << "still in the way";
+    EXPECT_LE(state_->commands_sent() - before, 6u) << "a transaction with one vport, seldom";
+    // It is no obstacle to another edit, nor to being taken away.
+    manifest::Manifest edited = two_tenants();
+    edited.tenants[1].vports[0].mtu = 1400;
+    EXPECT_TRUE(state_->apply_manifest(edited).empty());
+    manifest::Manifest without = edited;
+    without.tenants[0].vports.pop_back();
+    EXPECT_TRUE(state_->apply_manifest(without).empty());
+    settle();
+    EXPECT_FALSE(refused());
+    plane_.refused_vport.clear();
+    EXPECT_TRUE(state_->apply_manifest(edited).empty());
+    settle();
+    lose_session();
+    plane_.refused_vport = "t0p1";
+    plane_.lose_tables();
+    connect();
+    settle();
+    EXPECT_TRUE(refused());
+    plane_.refused_vport.clear();  // what was in the way has gone
+    wait();
+    EXPECT_FALSE(refused());
+    EXPECT_TRUE(plane_.vports.contains("t0p1"));
+    EXPECT_TRUE(has_route("v0", "10.0.1.1/32"));
+}
+
+TEST_F(StateTest, VlansAndTwinNamesAreSwappedLive) {
+    connect();
+    manifest::Manifest before = two_tenants();
+    before.tenants[0].vports[0].twin = "one";
+    before.tenants[0].vports[1].twin = "two";
+    ASSERT_TRUE(state_->apply_manifest(before).empty());
+    settle();
+    add_route(0, "192.0.2.0/24", "10.0.0.9", "t0p0");
+    settle();
+    manifest::Manifest next = before;
+    std::swap(next.tenants[0].vports[0].vlan, next.tenants[1].vports[1].vlan);  // over tenants
+    std::swap(next.tenants[0].vports[1].vlan, next.tenants[1].vports[0].vlan);
+    const auto routes = plane_.routes;
+    EXPECT_TRUE(state_->apply_manifest(next).empty());
+    settle();
+    EXPECT_TRUE(plane_.vports.at("t0p0").starts_with("v0 12 ")) << plane_.vports.at("t0p0");
+    EXPECT_TRUE(plane_.vports.at("t1p1").starts_with("v1 1 ")) << plane_.vports.at("t1p1");
+    EXPECT_EQ(plane_.routes, routes) << "of FRR and connected ones, back";
+    // One refusal in the same edit: as it was.
+    plane_.refused_vport = "t1p1";
+    EXPECT_FALSE(state_->apply_manifest(before).empty());
+    plane_.refused_vport.clear();
+    for (int i = 0; i < 4; ++i) state_->tick();  // the way back was refused too, and tried again
+    settle();
+    EXPECT_EQ(state_->manifest(), next);
+    EXPECT_TRUE(plane_.vports.at("t0p0").starts_with("v0 12 "));
+    EXPECT_EQ(plane_.routes, routes);
+    EXPECT_TRUE(state_->apply_manifest(before).empty());
+    settle();
+    // A new vport with the twin name, address and VLAN of one that goes in the same edit.
+    next = before;
+    next.tenants[0].vports[0].name = "t0p9";
+    EXPECT_TRUE(state_->apply_manifest(next).empty());
+    settle();
+    EXPECT_EQ(kernel_.twins.at(kernel_.twin_of("t0p9")).interface, "one");
+    EXPECT_FALSE(plane_.vports.contains("t0p0"));
+    // The kernel refuses another twin in the same edit: as it was, with the twin made anew.
+    manifest::Manifest refused = before;
+    refused.tenants[1].vports.push_back(vport(1, 5));
+    kernel_.refused_twin = "t1p5";
+    EXPECT_FALSE(state_->apply_manifest(refused).empty());
+    settle();
+    EXPECT_EQ(kernel_.twins.at(kernel_.twin_of("t0p9")).interface, "one");
+    EXPECT_EQ(plane_.twins.size(), 6u);
+    EXPECT_TRUE(plane_.vports.contains("t0p9"));
+    EXPECT_TRUE(has_route("v0", "10.0.0.1/32"));
+}
+
 TEST_F(StateTest, AnswersKeepToTheColumns) {
     connect();
     manifest::Manifest wanted = two_tenants();
