@@ -1,5 +1,6 @@
 #include "controlplane-shim/api/server.hh"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,11 +33,20 @@ std::string error_line(const std::string& text) {
     return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+bool out_of_descriptors() noexcept {
+    return errno == EMFILE || errno == ENFILE;
+}
+
+Descriptor spare_descriptor() noexcept {
+    return Descriptor(open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
 }  // namespace
 
 Server::Server(Descriptor listener, Descriptor epoll, Service& service, const ServerLimits& limits)
     : listener_(std::move(listener)),
       epoll_(std::move(epoll)),
+      spare_(spare_descriptor()),
       service_(&service),
       limits_(limits) {}
 
@@ -72,10 +82,24 @@ void Server::refuse(int socket, const std::string& why) {
     [[maybe_unused]] const auto sent = send(socket, line.data(), line.size(), MSG_NOSIGNAL);
 }
 
+/// A client that is left waiting would keep the listener readable, and the shim's loop spinning.
+void Server::refuse_without_descriptors() {
+    spare_.reset();
+    Descriptor socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (socket.valid()) {
+        refuse(socket.get(), "the shim has no file descriptors left: raise its limit (ulimit -n)");
+    }
+    socket.reset();
+    spare_ = spare_descriptor();
+}
+
 void Server::accept_clients() {
     for (;;) {
         Descriptor socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (!socket.valid()) return;
+        if (!socket.valid()) {
+            if (out_of_descriptors()) refuse_without_descriptors();
+            return;
+        }
         ucred peer{};
         socklen_t length = sizeof peer;
         if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||

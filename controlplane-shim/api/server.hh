@@ -46,6 +46,7 @@ class Server {
 
     Server(Descriptor listener, Descriptor epoll, Service& service, const ServerLimits& limits);
     void accept_clients();
+    void refuse_without_descriptors();
     void refuse(int socket, const std::string& why);
     void serve(Client& client);
     // False: the connection is broken.
@@ -55,6 +56,7 @@ class Server {
     void watch(const Client& client) const;
 
     Descriptor listener_, epoll_;
+    Descriptor spare_;  // given up for a moment to refuse a client when there are no others
     Service* service_;
     ServerLimits limits_;
     std::map<int, Client> clients_;

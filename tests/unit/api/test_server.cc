@@ -1,5 +1,7 @@
 // The socket: requests and answers, limits, who may ask, and garbage.
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -66,6 +68,32 @@ TEST(Server, AnswersApplyAndShow) {
     EXPECT_EQ(fault->errors,
               std::vector<std::string>{"the shim has a fault, please report it: boom"});
     EXPECT_TRUE(client->show("routes", json::object())) << "the connection goes on";
+}
+
+TEST(Server, RefusesClientsWhenThereAreNoDescriptorsAndDoesNotSpin) {
+    FakeService service;
+    const std::string path = "/tmp/wye-api-descriptors." + std::to_string(getpid());
+    auto server = Server::listen(path, service);
+    ASSERT_TRUE(server);
+    const Descriptor first = connect_raw(path), second = connect_raw(path);
+    rlimit before{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const int lowest_free = dup(0);
+    ASSERT_GE(lowest_free, 0);
+    close(lowest_free);
+    const rlimit none{static_cast<rlim_t>(lowest_free), before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    for (int i = 0; i < 4; ++i) server->run();
+    pollfd waits{server->descriptor(), POLLIN, 0};
+    EXPECT_EQ(poll(&waits, 1, 0), 0) << "nothing is left that would wake the loop up again";
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (const Descriptor* client : {&first, &second})
+        EXPECT_NE(exchange(client->get(), "", 1).find("no file descriptors left"),
+                  std::string::npos);
+    const Descriptor third = connect_raw(path);
+    server->run();
+    EXPECT_EQ(server->clients(), 1u);
+    unlink(path.c_str());
 }
 
 TEST(Server, CarriesAManifestOfManyMegabytes) {
