@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+"""Edits that take over what another object has, live; and SIGHUP, which reads --manifest again."""
+
+from tap import FreshLab, LabError, balanced, case, finish
+
+from labkit.story import Story, wait_for
+from labkit.topology import CONF, PROGRAMS
+from labkit.traffic import ping
+
+FILE = "/run/wye/a/own.yaml"
+
+
+def swapped(text: str) -> str:
+    """The tenants' sites change their VLANs."""
+    return text.replace("vlan: 10", "vlan: 11").replace("vlan: 20", "vlan: 10").replace(
+        "vlan: 11", "vlan: 20")
+
+
+def renamed(text: str) -> str:
+    """A new vport in the place, and with the twin name, of one that goes."""
+    return text.replace("- name: red-site\n", "- name: red-new\n        twin: red-site\n")
+
+
+def place(topology, vport: str):
+    rows = [row for row in topology.show("a", "vports") if row["vport"] == vport]
+    return (rows[0].get("vlan"), rows[0]["state"]) if rows else None
+
+
+def answered(lab) -> str:
+    for host in ("red-host-a", "blue-host-a"):  # the router's MAC address there is another one
+        lab.shell(host, "ip neigh flush dev eth0")
+    wait_for(lambda: ping(lab, "red-host-a", "10.1.0.1", 2) == 2, "red's router is not there", 5)
+    wait_for(lambda: ping(lab, "blue-host-a", "10.1.0.1", 2) == 2, "blue's router is not there", 5)
+    return "both tenants' hosts reach the router"
+
+
+def swap_and_back(fresh) -> str:
+    story = Story(fresh.lab)
+    story.apply("a", story.edited_manifest("a", "swapped", swapped))
+    if place(fresh.topology, "red-site")[0] != 20 or place(fresh.topology, "blue-site")[0] != 10:
+        raise LabError(f"the VLANs are not swapped: {fresh.topology.show('a', 'vports')}")
+    answered(fresh.lab)
+    story.restore_manifest("a")
+    return answered(fresh.lab)
+
+
+def take_over(fresh) -> str:
+    story = Story(fresh.lab)
+    story.apply("a", story.edited_manifest("a", "renamed", renamed))
+    if place(fresh.topology, "red-site") is not None:
+        raise LabError("the vport that went is still there")
+    answered(fresh.lab)
+    story.restore_manifest("a")
+    return answered(fresh.lab)
+
+
+def reload(fresh) -> str:
+    lab, topology = fresh.lab, fresh.topology
+    text = (CONF / "a" / "manifest.yaml").read_text()
+    def write(content):
+        lab.run("a", "sh", "-c", f"cat > {FILE}", input=content)
+    def hang_up():
+        lab.shell("lab", f"kill -HUP {topology.pid('a', 'shim')}")
+    write(text)
+    topology.kill("a", "shim", "TERM")
+    topology.start("a", "shim", "a", str(PROGRAMS["wye-shim"]), "--instance", "a",
+                   "--run-dir", "/run/wye/a", "--manifest", FILE)
+    topology.await_ready("a")
+    write(swapped(text))
+    hang_up()
+    wait_for(lambda: (place(topology, "red-site") or [0])[0] == 20, "SIGHUP changes nothing", 5)
+    write(text + "nonsense: 1\n")
+    hang_up()
+    log = lab.logs / "a-shim.log"
+    wait_for(lambda: "is not applied" in log.read_text(), "a bad manifest is not refused", 5)
+    if place(topology, "red-site")[0] != 20:
+        raise LabError("a bad manifest changed something")
+    write(text)
+    hang_up()
+    wait_for(lambda: place(topology, "red-site")[0] == 10, "SIGHUP after a refusal", 5)
+    return answered(lab)
+
+
+with FreshLab("test-reload", pops=("a",), frr=False) as fresh:
+    case("as it is", answered, fresh.lab)
+    case("two tenants swap their VLANs, and back", swap_and_back, fresh)
+    case("a new vport takes over VLAN, address and twin name", take_over, fresh)
+    case("SIGHUP", reload, fresh)
+    case("ledger", balanced, fresh.topology, ("a",))
+finish()
