@@ -21,6 +21,36 @@ def renamed(text: str) -> str:
     return text.replace("- name: red-site\n", "- name: red-new\n        twin: red-site\n")
 
 
+TUNNEL = "      - {name: red-vxlan, kind: vxlan, local: 192.0.2.1, remote: 192.0.2.2, vni: 100}\n"
+SECOND = '''
+      - {name: red-c, vrf: red, tunnel: red-vxlan-2, mac: "02:00:00:01:10:fe",
+         mtu: 1500, addresses: [10.255.4.1/30]}
+'''
+
+
+def two_tunnels(text: str, first: int, second: int) -> str:
+    own = TUNNEL.replace("vni: 100", f"vni: {first}")
+    other = TUNNEL.replace("red-vxlan", "red-vxlan-2").replace("vni: 100", f"vni: {second}")
+    return text.replace(TUNNEL, own + other).replace("\n  - name: blue\n",
+                                                     SECOND + "\n  - name: blue\n")
+
+
+def swap_tunnels(fresh) -> str:
+    story = Story(fresh.lab)
+    for first, second in ((100, 103), (103, 100), (100, 103)):
+        story.apply("a", story.edited_manifest("a", "tunnels",
+                                               lambda text: two_tunnels(text, first, second)))
+        rows = {row["tunnel"]: (row["vni"], row["state"]) for row in
+                fresh.topology.show("a", "tunnels") if row["tenant"] == "red"}
+        vports = {row["vport"]: row["state"] for row in fresh.topology.show("a", "vports")}
+        if (rows["red-vxlan"][0], rows["red-vxlan-2"][0]) != (first, second):
+            raise LabError(f"not swapped: {rows}")
+        if vports["red-b"] != "up" or vports["red-c"] != "up":
+            raise LabError(f"the vports inside: {vports}")
+    story.restore_manifest("a")
+    return "swapped twice, with the vports inside"
+
+
 def place(topology, vport: str):
     rows = [row for row in topology.show("a", "vports") if row["vport"] == vport]
     return (rows[0].get("vlan"), rows[0]["state"]) if rows else None
@@ -85,6 +115,7 @@ with FreshLab("test-reload", pops=("a",), frr=False) as fresh:
     case("as it is", answered, fresh.lab)
     case("two tenants swap their VLANs, and back", swap_and_back, fresh)
     case("a new vport takes over VLAN, address and twin name", take_over, fresh)
+    case("two tunnels swap their VNIs", swap_tunnels, fresh)
     case("SIGHUP", reload, fresh)
     case("ledger", balanced, fresh.topology, ("a",))
 finish()
