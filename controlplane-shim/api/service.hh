@@ -26,8 +26,8 @@
 //   nexthops    kind: as NextHopKind in words. nexthop: this session's handle. mac: absent while
 //               unresolved. groups: how many groups use it. state: as for routes.
 //   tunnels     kind: vxlan, geneve. vport: the one inside. state: as for vports.
-//   neighbours  source: kernel, manifest. state: the kernel's word (reachable, stale, failed …), or
-//               permanent.
+//   neighbours  source: kernel, manifest. state: usable (the kernel has it as reachable, stale, delay,
+//               probe or permanent), permanent (the manifest's), or refused.
 //   acls        one row a rule, in order, then one with rule "default". rule: 0.. or "default".
 //               Prefixes, ports ("80-443"), protocol, tcp_flags ("+syn-ack"), icmp ("8/0"), dscp,
 //               fragment: absent when not looked at.

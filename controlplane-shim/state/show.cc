@@ -386,7 +386,7 @@ Json Show::neighbours() {
         if (!entry.wanted || vport.table == kNoIndex) continue;
         const std::string& vrf = state_.topology_.tables[vport.table].vrf;
         if (!wanted(vport.tenant, vrf)) continue;
-        std::string state = entry.is_static ? "permanent" : "reachable";
+        std::string state = entry.is_static ? "permanent" : "usable";
         if (!entry.refused.empty()) state = "refused";
         rows.push_back({{"vport", vport.name},
                         {"tenant", vport.tenant},
