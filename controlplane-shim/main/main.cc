@@ -13,6 +13,7 @@
 #include <string>
 
 #include "controlplane-shim/main/loop.hh"
+#include "controlplane-shim/main/privileges.hh"
 
 namespace {
 
@@ -65,6 +66,8 @@ int serve(const Arguments& arguments, Descriptor signals, const manifest::Manife
     if (!errors.empty()) return kManifest;
     auto server = api::Server::listen(arguments.run_dir + "/shim.sock", state);
     if (!server) return fail_with(kRunDir, server.error().text);
+    if (const Status dropped = shim::drop_privileges(); !dropped)
+        return fail_with(kFailed, dropped.error().text);
     std::printf("wye-shim: ready, instance %s, manifest %s\n", arguments.instance.c_str(),
                 arguments.manifest.c_str());
     std::fflush(stdout);

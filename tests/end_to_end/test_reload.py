@@ -84,6 +84,19 @@ def take_over(fresh) -> str:
     return answered(fresh.lab)
 
 
+def few_capabilities(fresh) -> str:
+    pid = fresh.topology.pid("a", "shim")
+    text = fresh.lab.run("lab", "cat", f"/proc/{pid}/status").stdout
+    fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    wanted = {"CapEff": 1 << 12 | 1 << 21, "CapPrm": 1 << 12 | 1 << 21, "CapInh": 0, "CapAmb": 0}
+    for name, value in wanted.items():
+        if int(fields[name], 16) != value:
+            raise LabError(f"{name} is {fields[name]}")
+    if fields["NoNewPrivs"].strip() != "1":
+        raise LabError("NoNewPrivs is not set")
+    return "CAP_NET_ADMIN and CAP_SYS_ADMIN, no_new_privs"
+
+
 def reload(fresh) -> str:
     lab, topology = fresh.lab, fresh.topology
     text = (CONF / "a" / "manifest.yaml").read_text()
@@ -113,6 +126,7 @@ def reload(fresh) -> str:
 
 with FreshLab("test-reload", pops=("a",), frr=False) as fresh:
     case("as it is", answered, fresh.lab)
+    case("the shim has given up what it does not need", few_capabilities, fresh)
     case("two tenants swap their VLANs, and back", swap_and_back, fresh)
     case("a new vport takes over VLAN, address and twin name", take_over, fresh)
     case("two tunnels swap their VNIs", swap_tunnels, fresh)
