@@ -282,7 +282,7 @@ void finish_acl_change(Core& core, AccessList& acl, std::optional<StagedAcl>& st
     }
     core.acls.unbind(acl);
     acl.dying = true;
-    core.grace.after([&core, &acl] {
+    core.frees.after([&core, &acl] {
         core.wiring.counters.release_rules(acl.name);
         core.acls.remove(acl);
     });

@@ -1,5 +1,6 @@
 #include "dataplane/control/control.hh"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <utility>
@@ -14,6 +15,13 @@
 
 namespace wye::control {
 namespace {
+
+/// A read-only descriptor of an arena's file, whatever ours may do.
+Result<Descriptor> reopen(const std::string& path) {
+    Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.valid()) return fail("the arena cannot be opened for a reader: " + path);
+    return file;
+}
 
 /// Own addresses and admin states that changed apart from a transaction.
 void publish_dirty_policies(Core& core) {
@@ -49,6 +57,7 @@ void commit_arena(Core& core) {
     core.arena.header().state.store(table::ArenaState::committed, std::memory_order_release);
     if (core.predecessor) {
         core.wiring.published.arena.store(core.arena.view().base(), std::memory_order_release);
+        core.leases.revoke_all(ring::LeaseState::superseded);
         core.neighbors_changed = core.changed = true;
     }
     core.grace.after([&core] {
@@ -82,6 +91,7 @@ Control::Control(table::ArenaWriter arena, Wiring wiring, Options options,
 }
 
 Control::~Control() {
+    core_->leases.revoke_all(ring::LeaseState::ended);
     core_->wiring.published.arena.store(nullptr, std::memory_order_release);
 }
 
@@ -135,9 +145,11 @@ bool Control::poll() {
 
 bool Control::pending() const {
     const Core& core = *core_;
-    return !core.unreached.empty() || !core.grace.empty() || core.changed || core.policies_dirty ||
-           !core.abandoned_builds.empty() || !core.streams[0].taken.empty() ||
-           !core.streams[1].taken.empty() || !core.session.events.empty();
+    const bool withheld = core.leases.oldest_epoch() < core.reached;  // by time, not by workers
+    return !core.unreached.empty() || !core.grace.empty() || (!core.frees.empty() && !withheld) ||
+           core.changed || core.policies_dirty || !core.abandoned_builds.empty() ||
+           !core.streams[0].taken.empty() || !core.streams[1].taken.empty() ||
+           !core.session.events.empty();
 }
 
 int Control::builder_wakeup() const {
@@ -146,6 +158,27 @@ int Control::builder_wakeup() const {
 
 void Control::set_port_link(PortId port, bool up) {
     change_port_link(*core_, port, up);
+}
+
+Result<LeaseTerms> Control::grant_lease(std::chrono::milliseconds wanted) {
+    Core& core = *core_;
+    const bool old = core.predecessor && !core.committed;
+    const table::ArenaView view = core.wiring.published.view();
+    auto file = old ? reopen(core.predecessor->path)
+                    : reopen("/proc/self/fd/" + std::to_string(core.arena.descriptor()));
+    if (!file) return tl::unexpected(file.error());
+    auto granted = core.leases.grant(core.arena, wanted, old ? kHoldsNothing : core.epoch);
+    if (!granted) return tl::unexpected(granted.error());
+    granted->arena = std::move(*file);
+    granted->arena_instance = view.header().instance;
+    granted->epoch = view.header().epoch.load(std::memory_order_acquire);
+    granted->is_predecessors = old;
+    return granted;
+}
+
+LeaseEnd Control::end_lease(std::uint64_t lease) {
+    return {core_->leases.end(lease),
+            core_->wiring.published.view().header().epoch.load(std::memory_order_acquire)};
 }
 
 TwinRegistry& Control::twins() {
@@ -176,6 +209,7 @@ Status Control::status() const {
     status.reached = core.reached;
     status.arena_used = core.arena.used_bytes();
     status.arena_retired = core.arena.retired_bytes();
+    status.leases = core.leases.size();
     status.session = core.session.channel != nullptr;
     status.recovering = core.predecessor.has_value();
     status.committed = core.committed;

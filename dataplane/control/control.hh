@@ -21,6 +21,7 @@
 
 #include "dataplane/base/ids.hh"
 #include "dataplane/base/name.hh"
+#include "dataplane/control/lease_terms.hh"
 #include "dataplane/control/twin_keeper.hh"
 #include "dataplane/ring/channel.hh"
 #include "dataplane/ring/resolve_request.hh"
@@ -58,6 +59,7 @@ struct Options {
     std::size_t retired_budget = std::size_t{256} << 20;
     /// How long a change waits for a grace period before it is refused as frees_pending.
     std::chrono::milliseconds hung_after{2000};
+    LeaseLimits leases;
     /// Resolve events a second, and how long the same neighbour is not asked for again.
     std::uint32_t resolves_per_second = 5000;
     std::chrono::milliseconds resolve_again{500};
@@ -89,6 +91,7 @@ struct Status {
     std::uint64_t commands = 0, refusals = 0, events_lost = 0;
     std::uint64_t epoch = 0, reached = 0;
     std::size_t arena_used = 0, arena_retired = 0;
+    std::size_t leases = 0;
     bool session = false;
     bool recovering = false;  // workers still forward from the predecessor's arena
     bool committed = false;   // a successor could forward from our arena
@@ -121,6 +124,12 @@ class Control {
 
     /// The link of a port went up or down: its next hops live or die, the shim is told.
     void set_port_link(PortId port, bool up);
+
+    /// For a reader in another process, of the arena that workers forward from now; `wanted` is cut
+    /// to the limit. Refused in words when there are too many, or memory is short.
+    Result<LeaseTerms> grant_lease(std::chrono::milliseconds wanted);
+    /// Between two polls, so that the epoch is that of all changes made. An unknown lease: `none`.
+    LeaseEnd end_lease(std::uint64_t lease);
 
     [[nodiscard]] TwinRegistry& twins();
     [[nodiscard]] Status status() const;

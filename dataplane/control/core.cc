@@ -24,6 +24,7 @@ Core::Core(table::ArenaWriter writer, Wiring wires, Options wishes,
       nexthop_ids(std::min(arena.header().limits.nexthops, wiring.liveness.capacity()),
                   first_generation(arena.header().instance)),
       group_ids(arena.header().limits.groups, first_generation(arena.header().instance)),
+      leases(wishes.leases),
       builder(wishes.builder_thread),
       twins(wiring.twins),
       resolver(wishes.resolves_per_second, wishes.resolve_again) {

@@ -15,6 +15,7 @@
 #include "dataplane/control/control.hh"
 #include "dataplane/control/grace.hh"
 #include "dataplane/control/id_pool.hh"
+#include "dataplane/control/leases.hh"
 #include "dataplane/control/objects.hh"
 #include "dataplane/control/resolver.hh"
 #include "dataplane/control/transactions.hh"
@@ -100,6 +101,8 @@ struct Core {
     std::size_t route_count = 0, neighbor_count = 0, host_route_count = 0;
 
     Grace grace;
+    Grace frees;  // ids and names given back: when no lease holds them either
+    Leases leases;
     Builder builder;
     std::vector<std::shared_ptr<AclBuild>> abandoned_builds;
     TwinRegistry twins;
@@ -109,6 +112,7 @@ struct Core {
 
     std::uint64_t epoch = 0;    // last published
     std::uint64_t reached = 0;  // highest that all workers have passed
+    std::uint64_t freed = 0;    // highest whose memory and ids were given back
     std::deque<std::uint64_t> unreached;
     bool changed = false;            // since the last epoch
     bool neighbors_changed = false;  // since the last epoch

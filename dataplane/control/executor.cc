@@ -155,11 +155,12 @@ bool run_stream(Core& core, ring::Stream stream) {
 }
 
 void publish_epoch(Core& core) {
-    if (!core.changed && !core.grace.has_unsealed()) return;
+    if (!core.changed && !core.grace.has_unsealed() && !core.frees.has_unsealed()) return;
     core.epoch = core.wiring.epochs.advance();
     core.arena.header().epoch.store(core.epoch, std::memory_order_release);
     core.arena.seal(core.epoch);
     core.grace.seal(core.epoch);
+    core.frees.seal(core.epoch);
     core.unreached.push_back(core.epoch);
     if (core.neighbors_changed) {
         core.wiring.published.neighbor_generation.fetch_add(1, std::memory_order_release);
@@ -176,6 +177,21 @@ void complete(Core& core, ring::Stream stream) {
     core.session.completed_epoch = core.epoch;
 }
 
+namespace {
+
+/// Memory and ids that neither a worker nor a lease can hold any more. True if there were some.
+bool give_back(Core& core) {
+    core.leases.enforce(core.arena);
+    const std::uint64_t last = std::min(core.reached, core.leases.oldest_epoch());
+    if (last <= core.freed) return false;
+    core.freed = last;
+    core.frees.run(last);
+    core.arena.release_through(last);
+    return true;
+}
+
+}  // namespace
+
 bool advance_reached(Core& core) {
     bool any = false;
     while (!core.unreached.empty() && core.wiring.epochs.reached(core.unreached.front())) {
@@ -183,9 +199,9 @@ bool advance_reached(Core& core) {
         core.unreached.pop_front();
         any = true;
     }
+    if (any) core.grace.run(core.reached);
+    any |= give_back(core);
     if (!any) return false;
-    core.grace.run(core.reached);
-    core.arena.release_through(core.reached);
     const bool roomy = core.arena.retired_bytes() <= core.options.retired_budget;
     if (core.unreached.empty() && roomy) core.hung = false;
     return true;

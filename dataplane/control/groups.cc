@@ -121,7 +121,7 @@ bool swap_table(Core& core, Group& group, const std::vector<Member>& members) {
 void drop_table(Core& core, Group& group) {
     if (!group.id.valid()) return;
     retire_table(core, group.table);
-    core.grace.after([&core, id = group.id] {
+    core.frees.after([&core, id = group.id] {
         record_of(core, id).table.store({});
         core.group_ids.give_back(id.value);
     });

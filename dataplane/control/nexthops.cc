@@ -139,7 +139,7 @@ void release_nexthop(Core& core, NextHop& nexthop) {
     const std::shared_ptr<NextHop> last = std::move(node.mapped());
     last->again = false;
     core.changed = true;
-    core.grace.after([&core, last] {
+    core.frees.after([&core, last] {
         record_of(core, *last).kind = NextHopKind::none;
         core.nexthop_ids.give_back(last->id.value);
     });

@@ -76,7 +76,7 @@ bool remove_tenant(Core& core, Tenant& tenant) {
     root.policy.store({});
     if (tenant.policy) core.arena.retire(tenant.policy, tenant.policy_bytes);
     core.changed = true;
-    core.grace.after([&core, &tenant] {
+    core.frees.after([&core, &tenant] {
         core.arena.record(core.arena.header().tenants, tenant.id.value).punt_packets_per_second = 0;
         core.wiring.counters.release(table::SlotKind::tenant, tenant.id.value);
         core.tenants.remove(tenant);

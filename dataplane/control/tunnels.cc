@@ -208,7 +208,7 @@ bool remove_tunnel(Core& core, Tunnel& tunnel) {
     --tunnel.settings.underlay->tunnels;
     tunnel.dying = true;
     core.changed = true;
-    core.grace.after([&core, &tunnel] {
+    core.frees.after([&core, &tunnel] {
         record_of(core, tunnel).in_use = 0;
         discard(core, tunnel);
     });

@@ -291,7 +291,7 @@ void finish_vport_deletion(Core& core, Vport& vport) {
     vport.dying = true;
     core.twins.object_gone(ring::TwinKind::vport_tap, vport.name);
     core.changed = true;
-    core.grace.after([&core, &vport] {
+    core.frees.after([&core, &vport] {
         record_of(core, vport).kind = VportKind::none;
         free_vport(core, vport);
     });

@@ -146,7 +146,7 @@ bool remove_vrf(Core& core, Vrf& vrf) {
     record_of(core, vrf).tenant = TenantId{};
     core.twins.object_gone(ring::TwinKind::vrf_inject, vrf.name);
     core.changed = true;
-    core.grace.after([&core, &vrf] {
+    core.frees.after([&core, &vrf] {
         auto& record = record_of(core, vrf);
         record.vni = 0;
         record.has_vni = record.underlay = 0;

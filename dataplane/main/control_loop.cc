@@ -54,10 +54,11 @@ Descriptor catch_signals() {
     return signals;
 }
 
-ControlLoop::ControlLoop(control::Control& control, SessionServer& sessions, ring::Wakeup& wakeup,
-                         Descriptor signals, std::vector<WatchedPort> ports)
+ControlLoop::ControlLoop(control::Control& control, SessionServer& sessions, LeaseServer& leases,
+                         ring::Wakeup& wakeup, Descriptor signals, std::vector<WatchedPort> ports)
     : control_(control),
       sessions_(sessions),
+      leases_(leases),
       wakeup_(wakeup),
       signals_(std::move(signals)),
       links_(open_link_events()),
@@ -67,6 +68,7 @@ int ControlLoop::run() {
     Nanoseconds next_links{0};
     while (true) {
         sessions_.serve();
+        leases_.serve();
         if (const int signal = signal_that_came(); signal != 0) return signal;
         if (drain(links_) || monotonic_now() >= next_links) {
             check_links();
@@ -87,6 +89,7 @@ void ControlLoop::wait(int timeout_milliseconds) {
         set_.push_back({builder, POLLIN, 0});
     }
     sessions_.wait_for(set_);
+    leases_.wait_for(set_);
     ring::Channel* channel = sessions_.channel();
     if (channel != nullptr) set_.push_back({channel->control_wakeup(), POLLIN, 0});
     wakeup_.prepare_sleep();

@@ -9,6 +9,7 @@
 
 #include "dataplane/base/descriptor.hh"
 #include "dataplane/control/control.hh"
+#include "dataplane/main/lease_server.hh"
 #include "dataplane/main/session_server.hh"
 #include "dataplane/ring/wakeup.hh"
 
@@ -30,8 +31,8 @@ class ControlLoop {
   public:
     /// `wakeup`: notified by workers (a neighbour is wanted) and by the host thread (a twin is
     /// lost).
-    ControlLoop(control::Control& control, SessionServer& sessions, ring::Wakeup& wakeup,
-                Descriptor signals, std::vector<WatchedPort> ports);
+    ControlLoop(control::Control& control, SessionServer& sessions, LeaseServer& leases,
+                ring::Wakeup& wakeup, Descriptor signals, std::vector<WatchedPort> ports);
     /// Until a signal; which one.
     int run();
 
@@ -42,6 +43,7 @@ class ControlLoop {
 
     control::Control& control_;
     SessionServer& sessions_;
+    LeaseServer& leases_;
     ring::Wakeup& wakeup_;
     Descriptor signals_;
     Descriptor links_;  // rtnetlink: something about some interface changed

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <csignal>
@@ -13,12 +14,14 @@
 #include "dataplane/control/control.hh"
 #include "dataplane/main/control_loop.hh"
 #include "dataplane/main/host_twins.hh"
+#include "dataplane/main/lease_server.hh"
 #include "dataplane/main/notify.hh"
 #include "dataplane/main/privileges.hh"
 #include "dataplane/main/run_dir.hh"
 #include "dataplane/main/session_server.hh"
 #include "dataplane/main/settle.hh"
 #include "dataplane/main/tables.hh"
+#include "dataplane/ring/unix_socket.hh"
 #include "dataplane/worker/worker.hh"
 #include "drivers/ethdev/eal.hh"
 #include "drivers/ethdev/mbuf_pool.hh"
@@ -64,6 +67,7 @@ struct Dataplane::Parts {
     std::unique_ptr<HostTwins> twins;
     std::unique_ptr<control::Control> control;
     std::unique_ptr<SessionServer> sessions;
+    std::unique_ptr<LeaseServer> leases;
 
     Outcome<void> start_environment();
     Outcome<void> take_ports();
@@ -211,6 +215,10 @@ Outcome<void> Dataplane::Parts::make_control() {
     settings.workers = static_cast<std::uint16_t>(workers.size());
     settings.instance = instance;
     sessions = std::make_unique<SessionServer>(std::move(*listener), *control, settings);
+    auto readers =
+        ring::listen_unix(configuration.run_dir + "/lease.sock", SOCK_SEQPACKET, "a data plane");
+    if (!readers) return failure(ExitCode::run_dir, readers.error().text);
+    leases = std::make_unique<LeaseServer>(std::move(*readers), *control);
     return {};
 }
 
@@ -236,6 +244,7 @@ std::vector<WatchedPort> Dataplane::Parts::watched_ports() const {
 void Dataplane::Parts::stop() {
     for (const auto& worker : workers) worker->stop();
     if (host) host->stop();
+    leases.reset();
     sessions.reset();
     control.reset();
     twins.reset();
@@ -338,7 +347,7 @@ Outcome<std::unique_ptr<Dataplane>> Dataplane::start(const Configuration& config
 
 ExitCode Dataplane::run() {
     Parts& parts = *parts_;
-    ControlLoop loop(*parts.control, *parts.sessions, parts.control_wakeup,
+    ControlLoop loop(*parts.control, *parts.sessions, *parts.leases, parts.control_wakeup,
                      std::move(parts.signals), parts.watched_ports());
     tell_ready(fmt::format("instance {}, {} workers, {} ports", parts.configuration.instance,
                            parts.workers.size(), parts.ports.size()));

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "dataplane/ring/lease.hh"
+
 namespace wye::ring {
 namespace {
 
@@ -20,6 +22,14 @@ std::optional<std::size_t> size_of(MessageKind kind) noexcept {
             return sizeof(TwinMessage);
         case MessageKind::twins_end:
             return sizeof(TwinsEnd);
+        case MessageKind::lease_request:
+            return sizeof(LeaseRequest);
+        case MessageKind::lease_grant:
+            return sizeof(LeaseGrant);
+        case MessageKind::lease_release:
+            return sizeof(LeaseRelease);
+        case MessageKind::lease_released:
+            return sizeof(LeaseReleased);
     }
     return std::nullopt;
 }
@@ -43,6 +53,14 @@ std::string_view to_string(MessageKind kind) noexcept {
             return "twin";
         case MessageKind::twins_end:
             return "twins_end";
+        case MessageKind::lease_request:
+            return "lease_request";
+        case MessageKind::lease_grant:
+            return "lease_grant";
+        case MessageKind::lease_release:
+            return "lease_release";
+        case MessageKind::lease_released:
+            return "lease_released";
     }
     return "unknown";
 }

@@ -40,6 +40,11 @@ enum class MessageKind : std::uint16_t {
     refusal = 3,
     twin = 4,
     twins_end = 5,
+    // dataplane/ring/lease.hh
+    lease_request = 6,
+    lease_grant = 7,
+    lease_release = 8,
+    lease_released = 9,
 };
 
 struct MessageHeader {

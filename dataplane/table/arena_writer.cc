@@ -319,15 +319,19 @@ bool is_laid_out_so(const ArenaHeader& header, const ArenaOffsets& offsets) noex
 }
 
 Status check_header(const std::string& path, const ArenaHeader& header, const ArenaOffsets& offsets,
-                    std::uint64_t file_bytes) {
+                    int descriptor, bool must_be_committed) {
+    // The size before the file's: a living writer lets the file grow first.
     const std::uint64_t size = header.size.load(std::memory_order_acquire);
-    if (size > file_bytes || size < offsets.heap || size > offsets.total) {
+    struct stat info {};
+    if (fstat(descriptor, &info) != 0 || size > static_cast<std::uint64_t>(info.st_size) ||
+        size < offsets.heap || size > offsets.total) {
         return fail(path + ": the arena file is cut short or its sizes do not add up");
     }
     if (offsets.total > kMaxArenaBytes || !is_laid_out_so(header, offsets)) {
         return fail(path + ": the arena's parts do not lie where its limits say");
     }
-    if (header.state.load(std::memory_order_acquire) != ArenaState::committed) {
+    if (must_be_committed &&
+        header.state.load(std::memory_order_acquire) != ArenaState::committed) {
         return fail(path + ": the arena was never committed");
     }
     return {};
@@ -338,16 +342,21 @@ Status check_header(const std::string& path, const ArenaHeader& header, const Ar
 Result<ArenaMapping> ArenaMapping::open(const std::string& path) {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (file.get() < 0) return fail(path + ": cannot open the arena: " + error_text(errno));
+    return map(file.get(), path, true);
+}
+
+Result<ArenaMapping> ArenaMapping::map(int descriptor, const std::string& path,
+                                       bool must_be_committed) {
     struct stat info {};
-    if (fstat(file.get(), &info) != 0 || info.st_size < static_cast<off_t>(sizeof(ArenaHeader))) {
+    if (fstat(descriptor, &info) != 0 || info.st_size < static_cast<off_t>(sizeof(ArenaHeader))) {
         return fail(path + ": not an arena file: too short");
     }
-    const std::uint64_t page = file_page_bytes(file.get());
-    const auto map = [&file](std::uint64_t bytes) {
-        void* base = mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
+    const std::uint64_t page = file_page_bytes(descriptor);
+    const auto map_bytes = [descriptor](std::uint64_t bytes) {
+        void* base = mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
         return base == MAP_FAILED ? Mapping() : Mapping(static_cast<std::byte*>(base), bytes);
     };
-    const Mapping first = map(page);
+    const Mapping first = map_bytes(page);
     if (first.base() == nullptr) return fail(path + ": cannot map: " + error_text(errno));
     const ArenaHeader& header = ArenaView(first.base()).header();
     if (header.magic != kArenaMagic) return fail(path + ": not an arena file");
@@ -356,13 +365,11 @@ Result<ArenaMapping> ArenaMapping::open(const std::string& path) {
                     ", this program reads layout " + std::to_string(kArenaLayout));
     }
     const ArenaOffsets offsets = lay_out_arena(header.limits, page);
-    if (Status sound =
-            check_header(path, header, offsets, static_cast<std::uint64_t>(info.st_size));
-        !sound) {
+    if (Status sound = check_header(path, header, offsets, descriptor, must_be_committed); !sound) {
         return tl::unexpected(sound.error());
     }
     // The whole reserved range, so that what the writer adds later is seen without a new mapping.
-    void* base = mmap(nullptr, offsets.total, PROT_READ, MAP_SHARED | MAP_NORESERVE, file.get(), 0);
+    void* base = mmap(nullptr, offsets.total, PROT_READ, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
     if (base == MAP_FAILED) return fail(path + ": cannot map: " + error_text(errno));
     return ArenaMapping(static_cast<std::byte*>(base), offsets.total);
 }

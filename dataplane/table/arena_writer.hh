@@ -92,6 +92,10 @@ class ArenaWriter {
 class ArenaMapping {
   public:
     static Result<ArenaMapping> open(const std::string& path);
+    /// Of a descriptor (which stays the caller's), also of an arena that is still being filled: for
+    /// a reader that is told so. `name` is for errors.
+    static Result<ArenaMapping> map(int descriptor, const std::string& name,
+                                    bool must_be_committed);
     ArenaMapping(ArenaMapping&&) noexcept;
     ArenaMapping& operator=(ArenaMapping&&) noexcept;
     ~ArenaMapping();
