@@ -11,6 +11,7 @@
 #include "dataplane/table/fib_rib.hh"
 #include "dataplane/table/fib_trie.hh"
 #include "dataplane/table/vport.hh"
+#include "dataplane/table/vrf.hh"
 
 namespace wye::table {
 namespace {
@@ -239,6 +240,10 @@ Result<Leaf> find_leaf(CheckedArena& arena, net::IpFamily family, std::uint32_t 
         from = image.position + kFibStride;
     }
     return Leaf{leaf};
+}
+
+bool is_used(const Vrf& vrf) noexcept {
+    return vrf.generation != 0 && vrf.tenant.valid();
 }
 
 Result<GroupMembers> read_group(CheckedArena& arena, GroupId id) {

@@ -40,6 +40,9 @@ Status walk_fib(CheckedArena& arena, net::IpFamily family, std::uint32_t root, S
 Result<Leaf> find_leaf(CheckedArena& arena, net::IpFamily family, std::uint32_t root,
                        const net::IpAddress& address);
 
+/// A record that was never written, or whose VRF is gone, is not.
+[[nodiscard]] bool is_used(const Vrf& vrf) noexcept;
+
 struct GroupMembers {
     std::vector<NextHopId> members;  // as published
     std::uint32_t buckets = 0;
