@@ -130,6 +130,26 @@ struct Recovery : ::testing::Test {
     std::string run_dir;
 };
 
+TEST_F(Recovery, ALeaseIsOfTheArenaThatWorkersForwardFromAndEndsWithTheSwitch) {
+    crash(1, true);
+    const std::string old_path = run_dir + "/arena-1";
+    Process next(run_dir, 2,
+                 Predecessor{std::move(*table::ArenaMapping::open(old_path)), old_path});
+    const auto before = next.control->grant_lease(std::chrono::seconds(1));
+    ASSERT_TRUE(before.has_value()) << before.error().text;
+    EXPECT_TRUE(before->is_predecessors);
+    EXPECT_EQ(before->arena_instance, 1u);
+    Programmer p = next.programmer();
+    p.begin_replay();
+    declare(p, "other");
+    p.end_replay();
+    EXPECT_EQ(next.control->end_lease(before->lease).state, ring::LeaseState::superseded);
+    const auto after = next.control->grant_lease(std::chrono::seconds(1));
+    ASSERT_TRUE(after.has_value()) << after.error().text;
+    EXPECT_FALSE(after->is_predecessors);
+    EXPECT_EQ(after->arena_instance, 2u);
+}
+
 TEST_F(Recovery, ASuccessorForwardsAtOnceAndSwitchesOver) {
     crash(1, true);
     const std::string old_path = run_dir + "/arena-1";

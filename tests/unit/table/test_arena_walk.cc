@@ -7,6 +7,7 @@
 
 #include "dataplane/table/arena_walk.hh"
 #include "dataplane/table/check_arena.hh"
+#include "dataplane/table/fib_trie.hh"
 #include "dataplane/table/vrf.hh"
 #include "tests/unit/table/fib_fixture.hh"
 
@@ -37,7 +38,22 @@ TEST_P(Walk, SaysWhatLookupSays) {
     for (unsigned seed = 0; seed < 12; ++seed) {
         Crowd crowd(GetParam(), seed);
         FibUnderTest fib(GetParam());
-        fill(fib, crowd, 4u << seed);  // the last ones have a direct root
+        fill(fib, crowd, 4u << seed);
+        if (seed >= 10) {  // enough for a direct root
+            for (std::uint32_t i = 0; i < 10000; ++i) {
+                const auto address = crowd.address();
+                const net::IpPrefix some{net::mask(address, 28), 28};
+                const net::IpPrefix next{
+                    GetParam() == IpFamily::ipv4
+                        ? net::IpAddress(net::Ipv4Address::from_host(i << 8))
+                        : net::IpAddress(net::Ipv6Address{{0x20, static_cast<std::uint8_t>(i >> 8),
+                                                           static_cast<std::uint8_t>(i)}}),
+                    24};
+                ASSERT_TRUE(fib.writer.insert(some, crowd.leaf()));
+                ASSERT_TRUE(fib.writer.insert(next, Leaf::of(NextHopId{i % 5})));
+            }
+            ASSERT_EQ(fib.arena.view().at(Ref<FibRoot>{fib.root.load()})->is_direct, 1u);
+        }
         auto arena = checked(fib.arena.view());
         ASSERT_TRUE(arena.has_value()) << arena.error().text;
         std::vector<net::IpPrefix> order;
