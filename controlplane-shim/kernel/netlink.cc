@@ -94,12 +94,7 @@ Result<NetlinkSocket> NetlinkSocket::open(const std::string& netns,
     return made;
 }
 
-int NetlinkSocket::query(Request& request, const OnMessage& on_message) {
-    nlmsghdr* const message = request.message();
-    message->nlmsg_seq = ++sequence_;
-    message->nlmsg_flags = static_cast<std::uint16_t>(message->nlmsg_flags | NLM_F_ACK);
-    if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) return errno;
-    alignas(nlmsghdr) std::array<char, 16384> buffer;
+int NetlinkSocket::await_end(std::span<char> buffer, const OnMessage& on_message) {
     while (true) {
         const ssize_t size = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
         if (size < 0 && errno == EINTR) continue;
@@ -112,6 +107,15 @@ int NetlinkSocket::query(Request& request, const OnMessage& on_message) {
     }
 }
 
+int NetlinkSocket::query(Request& request, const OnMessage& on_message) {
+    nlmsghdr* const message = request.message();
+    message->nlmsg_seq = ++sequence_;
+    message->nlmsg_flags = static_cast<std::uint16_t>(message->nlmsg_flags | NLM_F_ACK);
+    if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) return errno;
+    alignas(nlmsghdr) std::array<char, 16384> buffer;
+    return await_end(buffer, on_message);
+}
+
 int NetlinkSocket::dump(std::uint16_t type, unsigned char family, std::size_t header_size,
                         const OnMessage& on_message) {
     std::array<char, 256> out{};
@@ -122,16 +126,7 @@ int NetlinkSocket::dump(std::uint16_t type, unsigned char family, std::size_t he
     *static_cast<unsigned char*>(mnl_nlmsg_put_extra_header(message, header_size)) = family;
     if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) return errno;
     std::vector<char> buffer(kMessageBytes);
-    while (true) {
-        const ssize_t size = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return errno;
-        const int result = mnl_cb_run(buffer.data(), static_cast<std::size_t>(size), sequence_,
-                                      mnl_socket_get_portid(socket_.get()), on_data,
-                                      const_cast<void*>(static_cast<const void*>(&on_message)));
-        if (result < 0) return errno;
-        if (result == MNL_CB_STOP) return 0;
-    }
+    return await_end(buffer, on_message);
 }
 
 bool NetlinkSocket::receive(const OnMessage& on_message) {

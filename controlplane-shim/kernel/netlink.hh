@@ -92,6 +92,8 @@ class NetlinkSocket {
     [[nodiscard]] int descriptor() const { return mnl_socket_get_fd(socket_.get()); }
 
   private:
+    /// The answers to the last request, until the one that ends it. 0, or the errno.
+    int await_end(std::span<char> buffer, const OnMessage& on_message);
     struct Close {
         void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
     };
