@@ -32,8 +32,9 @@
 //               Prefixes, ports ("80-443"), protocol, tcp_flags ("+syn-ack"), icmp ("8/0"), dscp,
 //               fragment: absent when not looked at.
 //   counters    scope: worker, port, tenant, vport, tunnel, vrf, acl; name: the object's, or the
-//               worker's number. Cells by scope: see columns_of_scope(). balance: the left side of
-//               the ledger (dataplane/table/counters.hh) minus the right side, 0 when it balances.
+//               worker's number, or "host" for the host thread. Cells by scope: see
+//               columns_of_scope(). balance: the left side of the ledger
+//               (dataplane/table/counters.hh) minus the right side, 0 when it balances.
 //   drops       a drop is booked twice, on a port's row and on a tenant's: rows have either `port`
 //               or `tenant`. port "host": frames from the host stack. reason and words: as in
 //               dataplane/table/reason.hh.

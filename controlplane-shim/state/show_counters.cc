@@ -203,7 +203,7 @@ void Show::add_ledger_rows(Json& rows) {
         Ledger sum;
         const table::CounterBlock block = file_->block(WorkerId{i});
         for (std::uint32_t port = 0; port <= limits.ports; ++port) sum.add(block.ports[port]);
-        add("worker", std::to_string(i), sum);
+        add("worker", table::is_host_block(limits, i) ? "host" : std::to_string(i), sum);
     }
     for (std::uint32_t i = 0; i <= limits.ports; ++i) {
         const std::string name = i == table::kHostPortRow
@@ -317,6 +317,7 @@ Json Show::drops() {
 Json Show::workers() {
     Json rows = Json::array();
     for (std::uint32_t i = 0; file_ && i < file_->limits().workers; ++i) {
+        if (table::is_host_block(file_->limits(), i)) continue;  // it does not poll
         const table::CounterBlock block = file_->block(WorkerId{i});
         Ledger sum;
         for (std::uint32_t port = 0; port <= file_->limits().ports; ++port)

@@ -75,7 +75,7 @@ struct alignas(64) WorkerCounters {
 };
 
 struct CounterLimits {
-    std::uint32_t workers = 1;
+    std::uint32_t workers = 1;  // blocks: one for each worker, and the last for the host thread
     std::uint32_t ports = 32;
     std::uint32_t tenants = 4096;
     std::uint32_t vports = 16384;
@@ -84,6 +84,11 @@ struct CounterLimits {
     std::uint32_t rules = 1u << 20;
     friend bool operator==(const CounterLimits&, const CounterLimits&) = default;
 };
+
+/// Whether a block is the host thread's: it is the last, where there are others.
+constexpr bool is_host_block(const CounterLimits& limits, std::uint32_t block) noexcept {
+    return limits.workers > 1 && block + 1 == limits.workers;
+}
 
 /// Row of what has no tenant yet (before a vport is found).
 constexpr std::uint32_t kNoTenantRow = 0;

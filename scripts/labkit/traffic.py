@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import time
@@ -116,7 +118,8 @@ def end_child(process: subprocess.Popen) -> None:
             break
         children = deeper
     for pid in children or [str(process.pid)]:
-        subprocess.run(["kill", f"-{signal.SIGTERM.value}", pid], check=False)
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+            os.kill(int(pid), signal.SIGTERM)
 
 
 def ping(lab: Lab, place: str, address: str, count: int = 3, interval: float = 0.2,
