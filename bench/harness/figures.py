@@ -20,6 +20,9 @@ class Row:
     peer: Optional[str] = None
     peer_value: Optional[float] = None
     ratio: Optional[float] = None
+    must: Optional[float] = None  # these three where bench/targets.json has the row
+    goal: Optional[float] = None
+    met: Optional[bool] = None    # the must; what is not measured is not met
     why: str = ""
 
     def as_json(self):
@@ -36,7 +39,8 @@ def spread_of(runs):
 
 
 def row_of(name, unit, runs, noise, peer=None, peer_runs=None):
-    """The median of the runs; beside a peer also the median of the ratios of neighbouring runs."""
+    """The median of the runs; beside a peer also the median of the ratios of neighbouring runs, whose
+    spread then decides whether anything was measured: what slows both is not noise."""
     if not runs:
         return Row(name, None, unit, peer=peer, why="no run succeeded")
     row = Row(name, statistics.median(runs), unit, spread_of(runs), len(runs), peer)
@@ -48,7 +52,7 @@ def row_of(name, unit, runs, noise, peer=None, peer_runs=None):
         row.ratio = statistics.median(ratios)
         if spread_of(ratios) > noise:
             row.why = f"too noisy: the ratio to {peer} spreads by {spread_of(ratios):.0%}"
-    if row.spread > noise:
+    elif row.spread > noise:
         row.why = f"too noisy: the runs spread by {row.spread:.0%}"
     if row.why:
         row.value = row.peer_value = row.ratio = None
@@ -79,6 +83,8 @@ def print_table(rows):
                 f"{row.runs:>4}")
         if row.ratio is not None:
             line += f"  {row.peer} {format_value(row.peer_value)}, ratio {row.ratio:.3f}"
+        if row.must is not None:
+            line += f"  must {row.must:g}, goal {row.goal:g}: {'met' if row.met else 'NOT MET'}"
         if row.why:
             line += f"  not measured: {row.why}"
         print(line)

@@ -1,233 +1,210 @@
-"""One worker from receive to transmit, beside dpdk-testpmd on the same source.
+"""One worker from receive to transmit, beside peers on the same source, by turns: A B A B …
 
 The port is net_wye_source (bench/source-pmd), which counts into a file, so that all applications
-are measured alike, from outside. They run one after the other, each in a process of its own, in
-rounds: A B C A B C …, so that a neighbour of the machine disturbs all of them or none."""
+are measured alike, from outside."""
 
-import mmap
-import os
-import shutil
-import signal
-import struct
-import subprocess
 import sys
-import tempfile
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Callable, Optional
 
 import figures
 import frames
+import peers
+from applications import Missing, Workbench
 
-TOP = Path(__file__).resolve().parents[2]
-MEGABYTES = 256
-
-
-class Missing(RuntimeError):
-    """Something is not there; the text says what to do about it."""
-
-
-class Applications:
-    """What is run, and with which source."""
-
-    def __init__(self, folder, scratch, hugepages):
-        self.folder, self.scratch, self.hugepages = folder, scratch, hugepages
-        self.driver = need(folder / "bench/source-pmd/wye_source_pmd.so",
-                           "run bench/fetch-dpdk-headers, then scripts/build")
-        self.counters = scratch / "counters"
-        self.capture = scratch / "capture.pcap"
-        self.template = scratch / "template"
-        self.template.write_bytes(frames.template())
-        cpus = sorted(os.sched_getaffinity(0))
-        if len(cpus) < 2:
-            raise Missing("two CPUs are needed, one for the worker and one for the rest")
-        self.main_cpu, self.worker_cpu = cpus[-2], cpus[-1]
-
-    def source(self):
-        return (f"net_wye_source0,size={frames.SIZE},template={self.template},"
-                f"counters={self.counters},capture={self.capture}")
-
-    def wye(self):
-        """Programmed by bench/whole_path/program, which leaves; forwarding goes on."""
-        dataplane = need(self.folder / "dataplane/main/wye-dataplane", "run scripts/build")
-        program = need(self.folder / "bench/whole_path/program", "run scripts/build")
-        run_dir = self.scratch / "run"
-        configuration = self.scratch / "dataplane.yaml"
-        configuration.write_text(f"""instance: bench-{os.getpid()}
-run_dir: {run_dir}
-workers: [{{core: {self.worker_cpu}}}]
-idle: poll
-memory: {{hugepages: {"required" if self.hugepages else "never"}, megabytes: {MEGABYTES}}}
-eal_drivers: [{self.driver}]
-ports:
-  - {{name: source, kind: vdev, devargs: "{self.source()}"}}
-limits: {{table_megabytes: 256}}
-""")
-        shutil.rmtree(run_dir, ignore_errors=True)
-        return ([str(dataplane), "--config", str(configuration)],
-                [str(program), str(run_dir / "dataplane.sock")])
-
-    def testpmd(self, mode):
-        memory = (["--in-memory", "--iova-mode=va"] if self.hugepages
-                  else ["--no-huge", "--no-shconf"])
-        return [find_testpmd(), "-l", f"{self.main_cpu},{self.worker_cpu}", *memory, "--no-pci",
-                "-m", str(MEGABYTES), f"--file-prefix=wye-bench-{os.getpid()}",
-                "--no-telemetry", "-d", str(self.driver), f"--vdev={self.source()}",
-                "--", "--nb-cores=1", "--port-topology=loop", f"--forward-mode={mode}",
-                "--total-num-mbufs=16384", "--auto-start"], None
-
-
-def need(path, remedy):
-    if not path.exists():
-        raise Missing(f"{path} is not there: {remedy}")
-    return path
-
-
-def find_testpmd():
-    found = shutil.which("dpdk-testpmd")
-    if found:
-        return found
-    cache = subprocess.run([str(TOP / "bench/fetch-dpdk-headers"), "--print"],
-                           stdout=subprocess.PIPE, text=True).stdout.strip()
-    return str(need(Path(cache or "/nonexistent") / "bin/dpdk-testpmd",
-                    "run bench/fetch-dpdk-headers"))
-
-
-@contextmanager
-def running(command, log):
-    """The application, stopped on leaving by a signal that it ends cleanly on."""
-    with open(log, "wb") as output:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output)
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-class Counters:
-    """{received, sent} as the driver writes them."""
-
-    def __init__(self, path):
-        with open(path, "rb") as file:
-            self.words = mmap.mmap(file.fileno(), 16, prot=mmap.PROT_READ)
-
-    def read(self):
-        return struct.unpack("QQ", self.words)
-
-
-def wait_for(condition, seconds, process, log, what):
-    until = time.monotonic() + seconds
-    while not condition():
-        if process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"{what}; its last words:\n{tail(log)}")
-        time.sleep(0.02)
-
-
-def tail(log):
-    return "\n".join(Path(log).read_text(errors="replace").splitlines()[-15:])
-
-
-def processor_times(process):
-    """{thread: nanoseconds that it had a processor}."""
-    times = {}
-    for task in Path(f"/proc/{process.pid}/task").iterdir():
-        try:
-            times[task.name] = int((task / "schedstat").read_text().split()[0])
-        except OSError:
-            continue  # it has just ended
-    return times
+FLOWS, MANY_FLOWS = 65536, 1 << 20
+ONE, FOUR_K, SIXTY_FOUR_K, MILLION = (0, 1), (0, 4096), (0, FLOWS), (0, MANY_FLOWS)
+ALL = (0, 0)
+FEW = 8
+SIZES, EACH = [64, 128, 256, 512, 1024, 1518, 4096, 9000], 256
 
 
 @dataclass
-class Sample:
-    mpps: float     # of the worker's processor time
-    sent: float     # as a part of what was received
-    running: float  # processor time as a part of the time that passed
+class Line:
+    """A row: what wye does with which frames, beside whom, with which frames of theirs."""
+
+    name: str
+    wye: str
+    window: tuple
+    peer: Optional[str] = None
+    peer_window: Optional[tuple] = None
+    unit: str = "Mpps"
+    quick: bool = True     # also with --quick
+    share: bool = False    # the value is the ratio: what one thing is of another
 
 
-def sample(counters, process, seconds):
-    """The worker is the thread that ran most: it polls. What others on its core took is not its."""
-    begun, times, (received, sent) = (time.monotonic_ns(), processor_times(process),
-                                      counters.read())
-    time.sleep(seconds)
-    ended, later, (received_later, sent_later) = (time.monotonic_ns(), processor_times(process),
-                                                  counters.read())
-    worked = max(later[thread] - before for thread, before in times.items() if thread in later)
-    packets = sent_later - sent
-    return Sample(packets / worked * 1e3, packets / max(received_later - received, 1),
-                  worked / (ended - begun))
+def window_of_size(number):
+    return number * EACH, EACH
 
 
-def run_once(applications, commands, check, seconds):
-    """Mpps of one run of one application, by the worker's processor time."""
-    command, programmer = commands
-    log = applications.scratch / "log"
-    for left in (applications.counters, applications.capture):
-        left.unlink(missing_ok=True)
-    with running(command, log) as process:
-        name = Path(command[0]).name
-        wait_for(lambda: applications.counters.exists() and
-                 applications.counters.stat().st_size >= 16, 20, process, log,
-                 f"{name} did not open the source")
-        counters = Counters(applications.counters)
-        wait_for(lambda: counters.read()[0] > 0, 20, process, log, f"{name} did not start polling")
-        if programmer:
-            subprocess.run(programmer, check=True, timeout=60)
-        wait_for(lambda: counters.read()[1] > 2_000_000, 20, process, log,
-                 f"{name} does not forward")
-        time.sleep(seconds / 2)
-        taken = sample(counters, process, seconds)
-    if taken.sent < 0.999:
-        raise RuntimeError(f"{name} lost packets: only {taken.sent:.1%} of them were sent")
-    if taken.running < 0.95:
-        print(f"bench: the worker of {name} had its CPU for only {taken.running:.0%} of the time: "
-              "something else runs here", file=sys.stderr)
-    check(frames.read_capture(applications.capture))
-    return taken.mpps
+LINES = [
+    Line("path-a-few-one-flow", "route-few", ONE, "testpmd io"),
+    Line("path-a-64k", "route4", SIXTY_FOUR_K, "l3fwd fib"),
+    Line("path-a-one-flow", "route4", ONE, "l3fwd fib", quick=False),
+    Line("path-a-1m", "route4", MILLION, "l3fwd fib", quick=False),
+    Line("path-a6-64k", "route6", SIXTY_FOUR_K, "l3fwd fib6"),
+    Line("path-b-geneve-64k", "encap-geneve", SIXTY_FOUR_K, "l3fwd fib"),
+    Line("path-b-geneve-1m", "encap-geneve", MILLION, "l3fwd fib", quick=False),
+    Line("path-b-vxlan-64k", "encap-vxlan", SIXTY_FOUR_K, "l3fwd fib"),
+    Line("path-b-vxlan-one-flow", "encap-vxlan", ONE, "ovs-dpdk vxlan"),
+    Line("path-b-vxlan-4k", "encap-vxlan", FOUR_K, "ovs-dpdk vxlan"),
+    Line("path-c-geneve-64k", "decap-geneve", ALL, "l3fwd fib", SIXTY_FOUR_K),
+    Line("path-c-vxlan-64k", "decap-vxlan", ALL, "l3fwd fib", SIXTY_FOUR_K),
+    Line("4096-vrfs-path", "tenants-4096", ALL, "tenants-one", unit="ns"),
+    Line("two-workers", "two-workers", SIXTY_FOUR_K, "one-worker", share=True),
+    *(Line(f"path-a-{size}-bytes", "sizes", window_of_size(number), "testpmd io sizes",
+           quick=False) for number, size in enumerate(SIZES)),
+    Line("path-a-imix", "sizes", (len(SIZES) * EACH, 4096), "testpmd io sizes", quick=False),
+]
 
 
-def choose_hugepages(arguments):
-    """All alike with, or all without. Pages are only ever added, never taken away."""
-    if arguments.no_hugepages:
-        return False
-    wanted = 2 * MEGABYTES // 2
-    path = Path("/proc/sys/vm/nr_hugepages")
+class Makers:
+    """Applications by name. Templates and tables are files, made when first wanted."""
+
+    def __init__(self, bench, flows, tenants=4096):
+        self.bench, self.flows, self.small_tenants = bench, flows, tenants
+
+    def table(self, family):
+        return self.bench.file(f"table{family}",
+                               lambda: "\n".join(frames.real_table(family)) + "\n")
+
+    def few(self, family=4):
+        return self.bench.file(f"few{family}", lambda: "".join(
+            f"10.{i}.0.0/16\n" if family == 4 else f"2001:db8:{i}::/48\n" for i in range(FEW)))
+
+    def addresses(self, family):
+        return frames.choose_addresses(frames.real_table(family), self.flows)
+
+    def flows4(self):
+        return self.bench.file("flows4", lambda: frames.flows4(self.addresses(4)))
+
+    def flows6(self):
+        return self.bench.file("flows6", lambda: frames.flows6(self.addresses(6)[:FLOWS]))
+
+    def flows_few(self):
+        return self.bench.file("flows-few", lambda: frames.flows4(frames.choose_addresses(
+            [f"10.{i}.0.0/16" for i in range(FEW)], 4096)))
+
+    def frames_of_sizes(self):
+        return self.bench.file("sizes", lambda: frames.of_sizes(SIZES, self.addresses(4), EACH))
+
+    def make(self, name):
+        kind, _, rest = name.partition("-")
+        maker: Callable = {
+            "route": self.route, "route4": self.route, "route6": self.route6, "encap": self.encap,
+            "decap": self.decap, "tenants": self.tenants, "sizes": self.sizes,
+            "one": self.workers, "two": self.workers, "testpmd io": self.testpmd,
+            "testpmd io sizes": self.testpmd_sizes, "l3fwd fib": self.l3fwd,
+            "l3fwd fib6": self.l3fwd6, "ovs": self.ovs}[kind]
+        return maker(name, rest)
+
+    def route(self, name, rest):
+        table, template = (self.few(), self.flows_few()) if rest else (self.table(4), self.flows4())
+        return peers.wye(self.bench, name, template, ["route", table], frames.check_routed)
+
+    def route6(self, name, _):
+        return peers.wye(self.bench, name, self.flows6(), ["route", self.table(6)],
+                         frames.check_routed)
+
+    def workers(self, name, _):
+        return peers.wye(self.bench, name, self.flows4(), ["route", self.table(4)],
+                         frames.check_routed, workers=2 if name.startswith("two") else 1)
+
+    def sizes(self, name, _):
+        return peers.wye(self.bench, name, self.frames_of_sizes(),
+                         ["route", self.table(4), 9216], frames.check_routed, mtu=9216)
+
+    def encap(self, name, rest):
+        kind, _, rules = rest.partition("-")
+        return peers.wye(self.bench, name, self.flows4(),
+                         ["encap", kind, self.table(4), rules or 100],
+                         lambda sent: frames.check_encapsulated(sent, kind))
+
+    def decap(self, name, kind):
+        template = self.bench.file(f"tunnelled-{kind}", lambda: frames.tunnelled(
+            kind, self.addresses(4)[:FLOWS]))
+        return peers.wye(self.bench, name, template, ["decap", kind, self.table(4), 100],
+                         frames.check_decapsulated, size=128)
+
+    def tenants(self, name, rest):
+        """tenants-N: N of them; tenants-one: one with as many routes as the 4096 have."""
+        count = self.small_tenants if rest == "one" else int(rest)
+        vrfs = 1 if rest == "one" else count
+        template = self.bench.file(name, lambda: frames.tenants(count, vrfs, FLOWS))
+        return peers.wye(self.bench, name, template, ["tenants", count, vrfs],
+                         lambda sent: frames.check_routed(sent, tags=2))
+
+    def testpmd(self, *_):
+        return peers.testpmd(self.bench, self.flows_few())
+
+    def testpmd_sizes(self, *_):
+        return peers.testpmd(self.bench, self.frames_of_sizes(), buffer=9728)
+
+    def l3fwd(self, *_):
+        return peers.l3fwd(self.bench, self.flows4(), {4: self.table(4), 6: self.few(6)})
+
+    def l3fwd6(self, *_):
+        return peers.l3fwd(self.bench, self.flows6(), {4: self.few(4), 6: self.table(6)})
+
+    def ovs(self, *_):
+        raise Missing("Open vSwitch is not measured yet")
+
+
+def is_peer(name):
+    return name.partition(" ")[0] in ("testpmd", "l3fwd", "ovs-dpdk")
+
+
+def turns(line, bench, makers, rounds, seconds):
+    """(runs of wye, runs of the peer) in Mpps."""
+    ours = bench.application(line.wye, lambda: makers.make(line.wye))
+    theirs = line.peer and bench.application(line.peer, lambda: makers.make(line.peer))
+    results = [], []
+    for _ in range(rounds):
+        if theirs:
+            results[1].append(theirs.run(line.peer_window or line.window, seconds).mpps)
+        results[0].append(ours.run(line.window, seconds).mpps)
+    return results
+
+
+def row_of(line, results, noise):
+    ours, theirs = results
+    if line.share:
+        shares = [own / other for own, other in zip(ours, theirs)]
+        return figures.row_of(line.name, f"of {line.peer}", shares, noise)
+    if line.unit == "ns":
+        ours, theirs = [1e3 / run for run in ours], [1e3 / run for run in theirs]
+    return figures.row_of(line.name, line.unit, ours, noise, line.peer, theirs if line.peer else None)
+
+
+def measure_line(line, bench, makers, arguments):
+    rounds, seconds = (3, 0.25) if arguments.quick else (7, 1.0)
+    print(f"bench: {line.name} …", file=sys.stderr, flush=True)
     try:
-        if int(path.read_text()) < wanted:
-            path.write_text(str(wanted))
-        return int(path.read_text()) >= wanted
-    except OSError:
-        return False
+        return row_of(line, turns(line, bench, makers, rounds, seconds), arguments.noise)
+    except Missing as missing:
+        return figures.Row(line.name, None, line.unit, peer=line.peer, why=str(missing))
 
 
-def measure(folder, arguments):
-    rounds, seconds = (3, 0.5) if arguments.quick else (7, 2.0)
-    hugepages = choose_hugepages(arguments)
-    names = ["testpmd-io", "testpmd-macswap", "wye"]
-    results = {name: [] for name in names}
-    with tempfile.TemporaryDirectory(prefix="wye-bench-") as scratch:
-        try:
-            applications = Applications(folder, Path(scratch), hugepages)
-            plan = [("testpmd-io", applications.testpmd("io"), frames.check_unchanged),
-                    ("testpmd-macswap", applications.testpmd("macswap"), frames.check_swapped),
-                    ("wye", applications.wye(), frames.check_encapsulated)]
-            for number in range(rounds):
-                print(f"bench: whole-path, round {number + 1} of {rounds} …", file=sys.stderr,
-                      flush=True)
-                for name, commands, check in plan:
-                    results[name].append(run_once(applications, commands, check, seconds))
-        except Missing as missing:
-            return [figures.Row("whole-path", None, "Mpps", why=str(missing))]
-    noise = arguments.noise
-    rows = [figures.row_of(f"whole-path/{name}", "Mpps", results[name], noise)
-            for name in names[:2]]
-    for peer in names[:2]:
-        rows.append(figures.row_of("whole-path/route+acl+geneve", "Mpps", results["wye"], noise,
-                                   peer, results[peer]))
-    return rows
+def measure(folder, arguments, wanted):
+    """Rows of the lines whose names are wanted, and what failed, in words."""
+    lines = [line for line in LINES if wanted(line.name) and (line.quick or not arguments.quick)]
+    rows, failures = [], []
+    try:
+        with Workbench(folder, not arguments.no_hugepages) as bench:
+            flows = MANY_FLOWS if any(line.window == MILLION for line in lines) else FLOWS
+            makers = Makers(bench, flows)
+            for number, line in enumerate(lines):
+                try:
+                    rows.append(measure_line(line, bench, makers, arguments))
+                except (OSError, RuntimeError) as error:
+                    failures.append(f"{line.name}: {error}")
+                    rows.append(figures.Row(line.name, None, line.unit, peer=line.peer,
+                                            why="it failed"))
+                later = {name for other in lines[number + 1:] for name in (other.wye, other.peer)}
+                for key in [key for key in bench.started if key not in later]:
+                    bench.end(key)
+    except Missing as missing:
+        done = {row.name for row in rows}
+        rows += [figures.Row(line.name, None, line.unit, peer=line.peer, why=str(missing))
+                 for line in lines if line.name not in done]
+    return rows, failures

@@ -1,6 +1,6 @@
 /* net_wye_source: a DPDK port without a NIC, for measuring one core.
  *
- * Receiving allocates a buffer and copies the next of a list of ready-made frames into it; sending
+ * Receiving allocates a buffer and copies the next of a list of ready-made headers into it; sending
  * frees. So what is measured through it is the application, buffers included, and little else. It
  * loads into any DPDK application (EAL option -d), so that all are measured alike:
  *
@@ -9,14 +9,18 @@
  *
  * flows     how many frames the built-in generator makes (UDP to 198.18.x.y, a power of two wraps
  *           cheapest), default 1
- * size      bytes of a frame, a multiple of 64, default 64
- * template  file of frames of `size` bytes, one after the other, instead of the generator
- * counters  file into which {received, sent} are written as two 64-bit words, to be sampled from
- *           outside while the application runs
- * capture   pcap file for one burst of what is sent, after the first million: to see that the
- *           application does what it is measured at
+ * size      bytes of a template, a multiple of 64, default 64
+ * template  file of templates of `size` bytes, one after the other, instead of the generator. A
+ *           frame is as long as its IP header says: what is beyond the template, like the rest of a
+ *           long frame, is whatever the buffer held, for a NIC would not cost the core that copy
+ * counters  file (struct shared) into which each queue counts, to be sampled from outside while the
+ *           application runs, and from which the window is read: which of the templates are sent
+ * capture   pcap file for one burst of what is sent by queue 0, after the first million: to see that
+ *           the application does what it is measured at
+ * silent    1: nothing is received; for applications that send by another port
  *
- * One queue pair, used by one thread. No interrupts, no offloads.
+ * Each queue has a source of its own. The packet type is filled in as NICs do (IPv4 or IPv6, of the
+ * first template). No interrupts, no offloads but fast free.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,45 +43,88 @@
 RTE_LOG_REGISTER_DEFAULT(source_log, NOTICE);
 #define SOURCE_ERROR(...) rte_log(RTE_LOG_ERR, (uint32_t)source_log, "net_wye_source: " __VA_ARGS__)
 
+#define MAX_QUEUES 16
+
 struct source_arguments {
     uint64_t flows;
     uint64_t size;
+    uint64_t silent;
     char* template_path;
     char* counters_path;
     char* capture_path;
 };
 
+struct queue_counters {
+    volatile uint64_t received, sent;
+} __rte_aligned(128);
+
+/* The file `counters`. Readers: bench/harness/applications.py. */
+struct shared {
+    /* Templates first to first + count - 1 are sent; a count of 0: all. Written from outside, read
+     * where a queue has come to the end of its window. */
+    volatile uint64_t first, count;
+    struct queue_counters queues[MAX_QUEUES];
+} __rte_aligned(128);
+
+struct source;
+struct source_queue {
+    struct source* source;
+    struct rte_mempool* pool;
+    uint32_t next, end;
+    struct queue_counters* counters;
+} __rte_cache_aligned;
+
 struct source {
-    uint8_t* frames; /* `count` of `size` bytes, cache-line aligned */
+    uint8_t* frames; /* `count` of `size` bytes, in a mapping of its own, on huge pages if it can be */
+    size_t mapped;
+    uint16_t* lengths; /* of each frame, where they differ */
+    uint16_t longest;
     uint32_t count;
     uint32_t size;
-    uint32_t next;
+    uint32_t packet_type;
     uint16_t port;
-    struct rte_mempool* pool;
-    volatile uint64_t* counters; /* received, sent: in the shared file, or in `own_counters` */
-    uint64_t own_counters[2];
-    FILE* capture; /* until the burst is written */
+    bool silent;
+    struct shared* shared; /* the file, or memory of our own */
+    FILE* capture;         /* until the burst is written */
     struct rte_ether_addr mac;
+    struct source_queue queues[MAX_QUEUES];
 };
 
 /* So late that an application that is still being set up has settled. */
 static const uint64_t capture_after = 1000000;
 
-static uint16_t source_receive(void* queue, struct rte_mbuf** packets, uint16_t wanted) {
-    struct source* source = queue;
-    if (unlikely(rte_pktmbuf_alloc_bulk(source->pool, packets, wanted) != 0)) return 0;
+/* At the end of a window: the next one, from its first template. */
+static void take_window(struct source_queue* queue) {
+    const struct source* source = queue->source;
+    const uint64_t first = source->shared->first, count = source->shared->count;
+    const bool good = count != 0 && first < source->count && count <= source->count - first;
+    queue->next = good ? (uint32_t)first : 0;
+    queue->end = good ? (uint32_t)(first + count) : source->count;
+}
+
+static uint16_t source_receive(void* from, struct rte_mbuf** packets, uint16_t wanted) {
+    struct source_queue* queue = from;
+    const struct source* source = queue->source;
+    if (unlikely(source->silent)) return 0;
+    if (unlikely(rte_pktmbuf_alloc_bulk(queue->pool, packets, wanted) != 0)) return 0;
     const uint32_t size = source->size;
-    uint32_t next = source->next;
+    const uint16_t* lengths = source->lengths;
+    uint32_t next = queue->next, end = queue->end;
     for (uint16_t i = 0; i < wanted; ++i) {
         struct rte_mbuf* packet = packets[i];
         rte_memcpy(rte_pktmbuf_mtod(packet, void*), source->frames + (size_t)next * size, size);
-        packet->pkt_len = size;
-        packet->data_len = (uint16_t)size;
+        const uint16_t length = lengths != NULL ? lengths[next] : source->longest;
+        packet->packet_type = source->packet_type;
+        packet->pkt_len = length;
+        packet->data_len = length;
         packet->port = source->port;
-        if (unlikely(++next == source->count)) next = 0;
+        if (unlikely(++next == end)) {
+            take_window(queue);
+            next = queue->next, end = queue->end;
+        }
     }
-    source->next = next;
-    source->counters[0] += wanted;
+    queue->next = next;
+    queue->counters->received += wanted;
     return wanted;
 }
 
@@ -94,13 +141,15 @@ static void write_capture(struct source* source, struct rte_mbuf** packets, uint
     source->capture = NULL;
 }
 
-static uint16_t source_send(void* queue, struct rte_mbuf** packets, uint16_t count) {
-    struct source* source = queue;
-    if (unlikely(source->capture != NULL && source->counters[1] >= capture_after)) {
+static uint16_t source_send(void* to, struct rte_mbuf** packets, uint16_t count) {
+    struct source_queue* queue = to;
+    struct source* source = queue->source;
+    if (unlikely(source->capture != NULL && queue == source->queues &&
+                 queue->counters->sent >= capture_after && count != 0)) {
         write_capture(source, packets, count);
     }
     rte_pktmbuf_free_bulk(packets, count);
-    source->counters[1] += count;
+    queue->counters->sent += count;
     return count;
 }
 
@@ -119,24 +168,28 @@ static int source_stop(struct rte_eth_dev* device) {
     return 0;
 }
 
-static int source_close(struct rte_eth_dev* device) {
-    struct source* source = device->data->dev_private;
-    rte_free(source->frames);
+static void empty_source(struct source* source) {
+    if (source->frames != NULL) munmap(source->frames, source->mapped);
     source->frames = NULL;
-    if (source->counters != source->own_counters) {
-        munmap((void*)(uintptr_t)source->counters, 2 * sizeof(uint64_t));
-        source->counters = source->own_counters;
-    }
+    free(source->lengths);
+    source->lengths = NULL;
+    if (source->shared != NULL) munmap(source->shared, sizeof(struct shared));
+    source->shared = NULL;
     if (source->capture != NULL) fclose(source->capture);
     source->capture = NULL;
+}
+
+static int source_close(struct rte_eth_dev* device) {
+    struct source* source = device->data->dev_private;
+    empty_source(source);
     device->data->mac_addrs = NULL; /* inside dev_private, which ethdev frees */
     return 0;
 }
 
 static int source_info(struct rte_eth_dev* device, struct rte_eth_dev_info* info) {
     (void)device;
-    info->max_rx_queues = 1;
-    info->max_tx_queues = 1;
+    info->max_rx_queues = MAX_QUEUES;
+    info->max_tx_queues = MAX_QUEUES;
     info->max_mac_addrs = 1;
     info->max_rx_pktlen = UINT16_MAX;
     info->max_mtu = UINT16_MAX - RTE_ETHER_HDR_LEN;
@@ -148,21 +201,23 @@ static int source_receive_queue(struct rte_eth_dev* device, uint16_t queue, uint
                                 unsigned int socket, const struct rte_eth_rxconf* config,
                                 struct rte_mempool* pool) {
     struct source* source = device->data->dev_private;
-    (void)queue, (void)descriptors, (void)socket, (void)config;
-    if (rte_pktmbuf_data_room_size(pool) < RTE_PKTMBUF_HEADROOM + source->size) {
-        SOURCE_ERROR("the pool's buffers are too small for frames of %u bytes\n", source->size);
+    const uint32_t needed = RTE_MAX(source->size, source->longest);
+    (void)descriptors, (void)socket, (void)config;
+    if (rte_pktmbuf_data_room_size(pool) < RTE_PKTMBUF_HEADROOM + needed) {
+        SOURCE_ERROR("the pool's buffers are too small for frames of %u bytes\n", needed);
         return -EINVAL;
     }
-    source->pool = pool;
     source->port = device->data->port_id;
-    device->data->rx_queues[0] = source;
+    source->queues[queue].pool = pool;
+    device->data->rx_queues[queue] = &source->queues[queue];
     return 0;
 }
 
 static int source_send_queue(struct rte_eth_dev* device, uint16_t queue, uint16_t descriptors,
                              unsigned int socket, const struct rte_eth_txconf* config) {
-    (void)queue, (void)descriptors, (void)socket, (void)config;
-    device->data->tx_queues[0] = device->data->dev_private;
+    struct source* source = device->data->dev_private;
+    (void)descriptors, (void)socket, (void)config;
+    device->data->tx_queues[queue] = &source->queues[queue];
     return 0;
 }
 
@@ -173,10 +228,18 @@ static int source_link_update(struct rte_eth_dev* device, int wait) {
 
 static int source_statistics(struct rte_eth_dev* device, struct rte_eth_stats* statistics) {
     const struct source* source = device->data->dev_private;
-    statistics->ipackets = source->counters[0];
-    statistics->opackets = source->counters[1];
-    statistics->ibytes = statistics->ipackets * source->size;
+    for (unsigned int i = 0; i < MAX_QUEUES; ++i) {
+        statistics->ipackets += source->queues[i].counters->received;
+        statistics->opackets += source->queues[i].counters->sent;
+    }
+    if (source->lengths == NULL) statistics->ibytes = statistics->ipackets * source->longest;
     return 0;
+}
+
+static const uint32_t* source_packet_types(struct rte_eth_dev* device) {
+    static const uint32_t types[] = {RTE_PTYPE_L3_IPV4, RTE_PTYPE_L3_IPV6, RTE_PTYPE_UNKNOWN};
+    (void)device;
+    return types;
 }
 
 static int source_nothing(struct rte_eth_dev* device) {
@@ -204,6 +267,7 @@ static const struct eth_dev_ops source_operations = {
     .tx_queue_setup = source_send_queue,
     .link_update = source_link_update,
     .stats_get = source_statistics,
+    .dev_supported_ptypes_get = source_packet_types,
     .promiscuous_enable = source_nothing,
     .promiscuous_disable = source_nothing,
     .allmulticast_enable = source_nothing,
@@ -237,20 +301,31 @@ static void generate_frame(uint8_t* frame, uint32_t size, uint32_t number) {
     put16(frame + 38, size - 34);
 }
 
+/* Memory for `count` templates: a mapping of its own, so that it takes none of the application's. */
+static int map_frames(struct source* source, uint64_t count) {
+    const size_t page = (size_t)2 << 20;
+    if (count == 0 || count > UINT32_MAX) return -EINVAL;
+    source->count = (uint32_t)count;
+    source->mapped = RTE_ALIGN_CEIL(count * source->size, page);
+    void* mapping = mmap(NULL, source->mapped, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping == MAP_FAILED) return -ENOMEM;
+    madvise(mapping, source->mapped, MADV_HUGEPAGE); /* a wish */
+    source->frames = mapping;
+    return 0;
+}
+
 static int load_template(struct source* source, const char* path) {
     int result = -EINVAL;
     struct stat status;
     const int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0 || fstat(file, &status) != 0) {
         SOURCE_ERROR("cannot open the template %s: %s\n", path, strerror(errno));
-    } else if (status.st_size == 0 || status.st_size % source->size != 0 ||
-               (uint64_t)status.st_size / source->size > UINT32_MAX) {
+    } else if (status.st_size == 0 || status.st_size % source->size != 0) {
         SOURCE_ERROR("the template %s is not a number of frames of %u bytes\n", path, source->size);
     } else {
         const size_t bytes = (size_t)status.st_size;
-        source->count = (uint32_t)(bytes / source->size);
-        source->frames = rte_malloc("wye_source", bytes, RTE_CACHE_LINE_SIZE);
-        result = source->frames == NULL ? -ENOMEM : 0;
+        result = map_frames(source, bytes / source->size);
         for (size_t at = 0; result == 0 && at < bytes;) {
             const ssize_t got = read(file, source->frames + at, bytes - at);
             if (got <= 0) result = -EIO;
@@ -266,27 +341,81 @@ static int generate(struct source* source, uint64_t flows) {
         SOURCE_ERROR("flows is 1 to %u\n", 1u << 24);
         return -EINVAL;
     }
-    source->count = (uint32_t)flows;
-    source->frames = rte_malloc("wye_source", flows * source->size, RTE_CACHE_LINE_SIZE);
-    if (source->frames == NULL) return -ENOMEM;
-    for (uint32_t i = 0; i < source->count; ++i) {
+    const int result = map_frames(source, flows);
+    for (uint32_t i = 0; result == 0 && i < source->count; ++i) {
         generate_frame(source->frames + (size_t)i * source->size, source->size, i);
+    }
+    return result;
+}
+
+static unsigned int get16(const uint8_t* at) {
+    return (unsigned int)at[0] << 8 | at[1];
+}
+
+static bool is_tag(unsigned int type) {
+    return type == RTE_ETHER_TYPE_VLAN || type == RTE_ETHER_TYPE_QINQ;
+}
+
+/* As its IP header says; 0 where there is none. */
+static uint32_t length_of(const uint8_t* frame, uint32_t* packet_type) {
+    uint32_t ip = 14;
+    while (is_tag(get16(frame + ip - 2)) && ip < 22) ip += 4;
+    switch (get16(frame + ip - 2)) {
+        case RTE_ETHER_TYPE_IPV4:
+            *packet_type = RTE_PTYPE_L2_ETHER | RTE_PTYPE_L3_IPV4;
+            return ip + get16(frame + ip + 2);
+        case RTE_ETHER_TYPE_IPV6:
+            *packet_type = RTE_PTYPE_L2_ETHER | RTE_PTYPE_L3_IPV6;
+            return ip + 40 + get16(frame + ip + 4);
+        default:
+            return 0;
+    }
+}
+
+static int measure_frames(struct source* source) {
+    source->lengths = malloc(source->count * sizeof(uint16_t));
+    if (source->lengths == NULL) return -ENOMEM;
+    bool alike = true;
+    for (uint32_t i = source->count; i-- > 0;) {
+        const uint32_t length =
+            length_of(source->frames + (size_t)i * source->size, &source->packet_type);
+        if (length == 0 || length > UINT16_MAX) {
+            SOURCE_ERROR("template %u has no IP header with a length\n", i);
+            return -EINVAL;
+        }
+        source->lengths[i] = (uint16_t)RTE_MAX(length, 60u);
+        alike = alike && source->lengths[i] == source->lengths[source->count - 1];
+        source->longest = RTE_MAX(source->longest, source->lengths[i]);
+    }
+    if (alike) {
+        free(source->lengths);
+        source->lengths = NULL;
     }
     return 0;
 }
 
-static int share_counters(struct source* source, const char* path) {
-    const size_t bytes = 2 * sizeof(uint64_t);
-    const int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (file < 0 || ftruncate(file, (off_t)bytes) != 0) {
-        SOURCE_ERROR("cannot make the counters %s: %s\n", path, strerror(errno));
-        if (file >= 0) close(file);
-        return -EINVAL;
+/* Without a path: memory of our own. */
+static int map_counters(struct source* source, const char* path) {
+    int file = -1;
+    if (path != NULL) {
+        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+        if (file < 0 || ftruncate(file, sizeof(struct shared)) != 0) {
+            SOURCE_ERROR("cannot make the counters %s: %s\n", path, strerror(errno));
+            if (file >= 0) close(file);
+            return -EINVAL;
+        }
     }
-    void* mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    close(file);
+    void* mapping = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
+                         file < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, file, 0);
+    if (file >= 0) close(file);
     if (mapping == MAP_FAILED) return -ENOMEM;
-    source->counters = mapping;
+    source->shared = mapping;
+    for (unsigned int i = 0; i < MAX_QUEUES; ++i) {
+        struct source_queue* queue = &source->queues[i];
+        queue->source = source;
+        queue->counters = &source->shared->queues[i];
+        take_window(queue);
+    }
     return 0;
 }
 
@@ -306,7 +435,8 @@ static int take_text(const char* key, const char* value, void* out) {
 }
 
 static int parse_arguments(const char* text, struct source_arguments* arguments) {
-    static const char* const keys[] = {"flows", "size", "template", "counters", "capture", NULL};
+    static const char* const keys[] = {"flows",    "size",    "silent", "template",
+                                       "counters", "capture", NULL};
     if (text == NULL || *text == '\0') return 0;
     struct rte_kvargs* list = rte_kvargs_parse(text, keys);
     if (list == NULL) {
@@ -315,6 +445,7 @@ static int parse_arguments(const char* text, struct source_arguments* arguments)
     }
     int result = rte_kvargs_process(list, "flows", take_number, &arguments->flows);
     if (result >= 0) result = rte_kvargs_process(list, "size", take_number, &arguments->size);
+    if (result >= 0) result = rte_kvargs_process(list, "silent", take_number, &arguments->silent);
     if (result >= 0) {
         result = rte_kvargs_process(list, "template", take_text, &arguments->template_path);
     }
@@ -334,12 +465,11 @@ static int fill_source(struct source* source, const struct source_arguments* arg
         return -EINVAL;
     }
     source->size = (uint32_t)arguments->size;
-    source->counters = source->own_counters;
+    source->silent = arguments->silent != 0;
     int result = arguments->template_path != NULL ? load_template(source, arguments->template_path)
                                                   : generate(source, arguments->flows);
-    if (result == 0 && arguments->counters_path != NULL) {
-        result = share_counters(source, arguments->counters_path);
-    }
+    if (result == 0) result = measure_frames(source);
+    if (result == 0) result = map_counters(source, arguments->counters_path);
     if (result == 0 && arguments->capture_path != NULL) {
         source->capture = fopen(arguments->capture_path, "wbe");
         if (source->capture == NULL) {
@@ -365,7 +495,7 @@ static int source_probe(struct rte_vdev_device* device) {
     free(arguments.capture_path);
     if (result != 0) {
         if (ethernet != NULL) {
-            rte_free(((struct source*)ethernet->data->dev_private)->frames);
+            empty_source(ethernet->data->dev_private);
             rte_eth_dev_release_port(ethernet);
         }
         return result;
@@ -395,5 +525,5 @@ static struct rte_vdev_driver source_driver = {.probe = source_probe, .remove = 
 
 RTE_PMD_REGISTER_VDEV(net_wye_source, source_driver);
 RTE_PMD_REGISTER_PARAM_STRING(net_wye_source,
-                              "flows=<int> size=<int> template=<path> counters=<path> "
-                              "capture=<path>");
+                              "flows=<int> size=<int> silent=<0|1> template=<path> "
+                              "counters=<path> capture=<path>");

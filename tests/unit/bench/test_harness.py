@@ -1,6 +1,7 @@
 """What scripts/bench makes of its runs, and that it would notice a wrong packet.
 usage: test_harness.py HARNESS_FOLDER"""
 
+import random
 import struct
 import sys
 import tempfile
@@ -13,6 +14,9 @@ sys.dont_write_bytecode = True
 
 import figures  # noqa: E402
 import frames  # noqa: E402
+import parts  # noqa: E402
+import targets  # noqa: E402
+import whole_path  # noqa: E402
 
 
 class Rows(unittest.TestCase):
@@ -30,7 +34,7 @@ class Rows(unittest.TestCase):
     def test_ratio_is_of_neighbouring_runs(self):
         # The machine halves its speed meanwhile: both figures are noise, the ratio is not.
         ours, theirs = [10.0, 10.0, 5.0, 5.0], [40.0, 40.0, 20.0, 20.0]
-        row = figures.row_of("x", "Mpps", ours, 1.0, "peer", theirs)
+        row = figures.row_of("x", "Mpps", ours, 0.1, "peer", theirs)
         self.assertEqual(row.ratio, 0.25)
         row = figures.row_of("x", "Mpps", [10.0] * 4, 0.1, "peer", [10.0, 20.0, 30.0, 40.0])
         self.assertIsNone(row.ratio)
@@ -41,50 +45,147 @@ class Rows(unittest.TestCase):
         self.assertIsNone(figures.row_of("x", "Mpps", [1.0], 0.1, "peer", []).value)
 
 
-def encapsulated(inner):
+def result(ns, **counters):
+    made = parts.Result()
+    for run in ns:
+        parts.read_entry(made, {"cpu_time": run * 32, "time_unit": "ns", **counters,
+                                "items_per_second": 1e9 / run})
+    return made
+
+
+class Targets(unittest.TestCase):
+    def target(self, **other):
+        return {"name": "x", "judged": "ratio", "sense": "at_most", "must": 1.2, "goal": 0.9,
+                "unit": "ns", "from": {"program": "p", "row": "a/[a-z]+", "measure": "time"}, **other}
+
+    def test_file(self):
+        loaded = targets.load()
+        for target in loaded.values():
+            self.assertIn(target["judged"], ("ratio", "value"))
+            better = (target["goal"] >= target["must"] if target["sense"] == "at_least"
+                      else target["goal"] <= target["must"])
+            self.assertTrue(better, target["name"])
+        names = {line.name: line for line in whole_path.LINES}
+        for name, target in loaded.items():
+            if "from" not in target:
+                self.assertIn(name, names)  # somebody delivers it
+                self.assertTrue(names[name].quick)
+                self.assertEqual(target["unit"] == "ns", target["sense"] == "at_most")
+
+    def test_judged_by_ratio_or_value(self):
+        row = figures.Row("x", 5.0, "ns", ratio=1.1)
+        targets.judge([row], {"x": self.target()})
+        self.assertTrue(row.met)
+        row.ratio = 1.3
+        targets.judge([row], {"x": self.target()})
+        self.assertFalse(row.met)
+        targets.judge([row], {"x": self.target(judged="value", sense="at_least")})
+        self.assertTrue(row.met)
+
+    def test_not_measured_is_not_met(self):
+        row = figures.Row("x", None, "ns")
+        targets.judge([row], {"x": self.target()})
+        self.assertIs(row.met, False)
+
+    def test_the_worst_of_several_counts(self):
+        results = {"a/one": result([10.0] * 3), "a/one/peer:them": result([10.0] * 3),
+                   "a/two": result([30.0] * 3), "a/two/peer:them": result([20.0] * 3)}
+        row = targets.row_from_parts(self.target(), results, 0.1)
+        self.assertEqual((row.ratio, row.value, row.peer_value, row.peer), (1.5, 30.0, 20.0, "them"))
+        results["a/three"] = result([1.0] * 3)  # without its peer nothing is known
+        self.assertIsNone(targets.row_from_parts(self.target(), results, 0.1).value)
+
+    def test_counters_and_what_is_missing(self):
+        target = self.target(judged="value")
+        target["from"] = {"program": "p", "row": "a", "measure": "bytes", "scale": 1024}
+        self.assertEqual(targets.row_from_parts(target, {"a": result([1.0], bytes=4096)}, 1).value, 4)
+        for results in ({"a": result([1.0])}, {}, None):
+            row = targets.row_from_parts(target, results, 1)
+            self.assertIsNone(row.value)
+            self.assertTrue(row.why)
+
+
+def encapsulated(inner, kind):
     """As the router must send it, written here field by field."""
-    inner = inner[:22] + bytes([63]) + inner[23:24] + b"\0\0" + inner[26:]
-    inner = inner[:24] + struct.pack("!H", frames.checksum(inner[14:34])) + inner[26:]
-    geneve = b"\0\0\x65\x58" + frames.VNI.to_bytes(3, "big") + b"\0"
-    udp = struct.pack("!HHHH", 50000, frames.GENEVE_PORT, 16 + len(inner), 0)
+    inner = lower_ttl(inner)
+    tunnel = (b"\0\0\x65\x58" if kind == "geneve" else b"\x08\0\0\0") + frames.VNI.to_bytes(3) + b"\0"
+    udp = struct.pack("!HHHH", 50000, frames.PORTS[kind], 16 + len(inner), 0)
     outer = struct.pack("!BBHHHBBHII", 0x45, 0, 36 + len(inner), 0, 0x4000, 64, 17, 0,
                         0xC0000201, 0xC0000202)
     outer = outer[:10] + struct.pack("!H", frames.checksum(outer)) + outer[12:]
-    return bytes(12) + b"\x81\x00\x00\x64\x08\x00" + outer + udp + geneve + inner
+    return bytes(12) + b"\x81\x00\x00\x64\x08\x00" + outer + udp + tunnel + inner
+
+
+def lower_ttl(frame):
+    frame = frame[:22] + bytes([63]) + frame[23:24] + b"\0\0" + frame[26:]
+    return frame[:24] + struct.pack("!H", frames.checksum(frame[14:34])) + frame[26:]
 
 
 class Frames(unittest.TestCase):
     def setUp(self):
-        template = frames.template()
-        self.assertEqual(len(template), frames.FLOWS * frames.SIZE)
-        self.frame = template[:frames.SIZE]
+        self.frame = frames.flows4([0x0A000001])
+        self.assertEqual(len(self.frame), frames.SIZE)
 
-    def test_template_is_of_valid_packets(self):
+    def refuses(self, check, packet, message=None):
+        with self.assertRaises(RuntimeError, msg=message):
+            check([packet])
+
+    def test_addresses_lie_in_their_prefixes_and_are_seeded(self):
+        prefixes = ["10.1.0.0/16", "192.0.2.7/32", "128.0.0.0/1"]
+        chosen = frames.choose_addresses(prefixes, 200)
+        self.assertEqual(chosen, frames.choose_addresses(prefixes, 200))
+        self.assertTrue(all(a >> 16 == 0x0A01 or a == 0xC0000207 or a >> 31 == 1 for a in chosen))
+        self.assertGreater(len(set(chosen)), 100)
+        self.assertEqual(frames.choose_addresses(["2001:db8::/32"], 1)[0] >> 96, 0x20010DB8)
+
+    def test_templates_are_of_valid_packets(self):
+        def rfc1071(header):
+            total = sum(struct.unpack(f"!{len(header) // 2}H", header))
+            while total >> 16:
+                total = (total & 0xFFFF) + (total >> 16)
+            return ~total & 0xFFFF
+        chooser = random.Random(9)
+        for _ in range(1000):
+            header = chooser.randbytes(20)
+            self.assertEqual(frames.checksum(header), rfc1071(header))
         self.assertEqual(frames.checksum(self.frame[14:34]), 0)
         self.assertEqual(struct.unpack_from("!H", self.frame, 16)[0], frames.SIZE - 14)
+        six = frames.flows6([1 << 120])
+        self.assertEqual(len(six), frames.SIZE)
+        self.assertEqual(rfc1071(six[22:54] + struct.pack("!IHBB", 10, 0, 0, 17) + six[54:]), 0)
+        self.assertEqual(len(frames.tunnelled("vxlan", [1, 2])), 256)
+        tagged = frames.tenants(4096, 4096, 50)
+        self.assertEqual({tagged[i:i + 2] for i in range(12, len(tagged), 64)}, {b"\x81\x00"})
+        sizes = frames.of_sizes([64, 1518], [1], 2)
+        self.assertEqual(len(sizes), (4 + 4096) * 64)
+        self.assertEqual(struct.unpack_from("!H", sizes, 2 * 64 + 16)[0], 1514 - 14)
 
     def test_bare_frame_is_noticed(self):
-        frames.check_encapsulated([encapsulated(self.frame)])
-        for bad in (self.frame, encapsulated(self.frame)[:-1]):
-            with self.assertRaises(RuntimeError):
-                frames.check_encapsulated([bad])
+        for kind in ("geneve", "vxlan"):
+            good = encapsulated(self.frame, kind)
+            frames.check_encapsulated([good], kind)
+            for bad in (self.frame, good[:-1]):
+                with self.assertRaises(RuntimeError):
+                    frames.check_encapsulated([bad], kind)
 
     def test_every_wrong_header_byte_that_is_checked_is_noticed(self):
-        good = encapsulated(self.frame)
-        for offset in [12, 13, 16, 17, *range(18, 38), 40, 41, 50, 51, 52, *range(68, 88)]:
+        good = encapsulated(self.frame, "geneve")
+        for offset in [12, 13, 14, 15, 16, 17, *range(18, 38), 40, 41, 50, 51, 52, *range(66, 88)]:
             bad = bytearray(good)
             bad[offset] ^= 1
-            with self.assertRaises(RuntimeError, msg=f"offset {offset}"):
-                frames.check_encapsulated([bytes(bad)])
+            self.refuses(frames.check_encapsulated, bytes(bad), f"offset {offset}")
 
-    def test_testpmd(self):
-        swapped = self.frame[6:12] + self.frame[:6] + self.frame[12:]
+    def test_routed(self):
+        moved = frames.NEXT_MAC + frames.ROUTER_MAC + self.frame[12:]
+        good = lower_ttl(moved)
+        frames.check_routed([good])
+        frames.check_addressed([good])
+        frames.check_decapsulated([good[:12] + b"\x81\x00\x00\x0a" + good[12:]])
+        for bad in (self.frame, moved, good[:12] + b"\x81\x00\x00\x0b" + good[12:]):
+            self.refuses(frames.check_routed, bad)
+            self.refuses(frames.check_decapsulated, bad)
+        self.refuses(frames.check_unchanged, good)
         frames.check_unchanged([self.frame])
-        frames.check_swapped([swapped])
-        with self.assertRaises(RuntimeError):
-            frames.check_unchanged([swapped])
-        with self.assertRaises(RuntimeError):
-            frames.check_swapped([self.frame])
 
     def test_empty_capture_is_an_error(self):
         with tempfile.TemporaryDirectory() as folder:
