@@ -15,6 +15,8 @@ sys.dont_write_bytecode = True
 import figures  # noqa: E402
 import frames  # noqa: E402
 import parts  # noqa: E402
+import plots  # noqa: E402
+import report  # noqa: E402
 import targets  # noqa: E402
 import whole_path  # noqa: E402
 
@@ -103,6 +105,44 @@ class Targets(unittest.TestCase):
             row = targets.row_from_parts(target, results, 1)
             self.assertIsNone(row.value)
             self.assertTrue(row.why)
+
+
+class Report(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.page = Path(self.folder.name) / "page.md"
+        rows = [figures.Row("path-a-64k", 20.0, "Mpps", 0.01, 7, "l3fwd fib", 40.0, 0.5),
+                figures.Row("path-b-vxlan-4k", None, "Mpps", why="no peer"),
+                figures.Row("growth/flows/path-a/64", 10.0, "ns", 0.01, 7)]
+        targets.judge(rows, targets.load())
+        self.document = {"machine": figures.machine(), "quick": False,
+                         "rows": [row.as_json() for row in rows]}
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def test_only_what_is_between_the_marks_is_written(self):
+        text = "by hand\n<!-- bench:whole-path -->\nold\n<!-- bench:end -->\nby hand too\n"
+        self.page.write_text(text)
+        for _ in range(2):
+            report.write(self.document, {"whole-path": [Path("plots/x.svg")]}, self.page)
+            written = self.page.read_text()
+            self.assertTrue(written.startswith("by hand\n<!-- bench:whole-path -->\n| row |"))
+            self.assertTrue(written.endswith("![x](plots/x.svg)\n<!-- bench:end -->\nby hand too\n"))
+            self.assertNotIn("old", written)
+            self.assertEqual(written.count("| path-a-64k |"), 1)
+            self.assertIn("| 20 Mpps | l3fwd fib 40 | 0.5 | ≥ 0.8 × | ≥ 1 × | **not met** |", written)
+            self.assertIn("not measured: no peer", written)
+            self.assertIn("not measured: not in this run", written)
+
+    def test_the_page_has_a_place_for_each_section(self):
+        marked = set(match[2] for match in report.SECTION.finditer(report.PAGE.read_text()))
+        sections = {target["section"] for target in targets.load().values()}
+        self.assertEqual(marked, sections | {"growth", "machine"})
+
+    def test_growth_is_sorted_into_lines(self):
+        rows = [figures.Row(**row) for row in self.document["rows"]]
+        self.assertEqual(plots.growth_series(rows), {"flows": {"path-a": [(64, 10.0)]}})
 
 
 def encapsulated(inner, kind):

@@ -1,0 +1,111 @@
+"""Plots of what scripts/bench measured, by matplotlib (Debian's python3-matplotlib)."""
+
+import os
+import re
+import subprocess
+
+import figures
+import targets
+
+
+class Unavailable(RuntimeError):
+    pass
+
+
+def matplotlib():
+    """Imported late: nothing else needs it. Installed by the bench itself, for it brings much along."""
+    try:
+        import matplotlib.pyplot as plot
+    except ImportError:
+        if os.geteuid() == 0:
+            print("bench: installing python3-matplotlib …", flush=True)
+            subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends",
+                            "python3-matplotlib"], stdout=subprocess.DEVNULL, check=False,
+                           env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        try:
+            import matplotlib.pyplot as plot
+        except ImportError:
+            raise Unavailable("plots need the package python3-matplotlib") from None
+    plot.switch_backend("svg")
+    plot.rcParams["svg.hashsalt"] = "wye"  # the same figures make the same file
+    return plot
+
+
+def save(plot, figure, path):
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plot.close(figure)
+    return path
+
+
+def bars(plot, section, rows, folder):
+    """How far each row is: its figure as a part of the must, so that 1 is met, on a log scale. What is
+    to be small is turned over."""
+    done, labels, goals = [], [], []
+    for target in targets.load().values():
+        row = rows.get(target["name"])
+        if target["section"] != section or row is None or row.value is None:
+            continue
+        figure = row.ratio if target["judged"] == "ratio" else row.value
+        at_least = target["sense"] == "at_least"
+        if not figure:
+            continue
+        done.append(figure / target["must"] if at_least else target["must"] / figure)
+        goals.append(target["goal"] / target["must"] if at_least
+                     else target["must"] / target["goal"])
+        labels.append(target["name"])
+    if not done:
+        return None
+    figure, axes = plot.subplots(figsize=(8, 1 + 0.35 * len(done)))
+    places = range(len(done))
+    axes.barh(places, done, color=["tab:green" if part >= 1 else "tab:red" for part in done])
+    axes.plot(goals, places, "k|", markersize=12, label="goal")
+    axes.axvline(1, color="black", linewidth=1, label="must")
+    axes.set_yticks(list(places), labels)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel("as a part of the must (to the right is better)")
+    axes.legend()
+    return save(plot, figure, folder / f"{section}.svg")
+
+
+def growth_series(rows):
+    """{family: {line: [(x, value)]}} of rows named growth/FAMILY/LINE/X."""
+    families = {}
+    for row in rows:
+        match = re.fullmatch(r"growth/([a-z]+)/([a-z0-9-]+)/(\d+)", row.name)
+        if match and row.value is not None:
+            lines = families.setdefault(match[1], {})
+            lines.setdefault(match[2], []).append((int(match[3]), row.value))
+            if row.peer_value is not None:
+                lines.setdefault(row.peer, []).append((int(match[3]), row.peer_value))
+    return families
+
+
+def growth(plot, family, lines, folder):
+    figure, axes = plot.subplots(figsize=(7, 4))
+    for name, points in sorted(lines.items()):
+        axes.plot(*zip(*sorted(points)), marker="o", label=name)
+    axes.set_xscale("log")
+    axes.set_xlabel(family)
+    axes.set_ylabel("ns for a packet")
+    axes.set_ylim(bottom=0)
+    axes.grid(True, alpha=0.3)
+    axes.legend()
+    return save(plot, figure, folder / f"growth-{family}.svg")
+
+
+def draw(document, folder):
+    """{section: files made}."""
+    plot = matplotlib()
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [figures.Row(**row) for row in document["rows"]]
+    by_name = {row.name: row for row in rows}
+    made = {}
+    for section in ("whole-path", "fib", "acl"):
+        path = bars(plot, section, by_name, folder)
+        if path:
+            made[section] = [path]
+    for family, lines in sorted(growth_series(rows).items()):
+        made.setdefault("growth", []).append(growth(plot, family, lines, folder))
+    return made
