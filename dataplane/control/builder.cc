@@ -8,15 +8,17 @@ namespace wye::control {
 
 void AclBuild::advance() {
     if (step == Step::fresh) {
-        const auto measured = table::measure_acl(rules);
-        bytes = measured ? *measured : 0;
-        step = measured ? Step::measured : Step::failed;
+        auto built = table::build_acl(rules);
+        step = built ? Step::measured : Step::failed;
+        if (!built) return;
+        bytes = built->bytes();
+        image = std::move(*built);
         return;
     }
     if (step != Step::measured) return;
-    const bool compiled =
-        table::compile_acl(rules, default_permit, counter_base, memory).has_value();
-    step = compiled ? Step::compiled : Step::failed;
+    const bool written = image->write(default_permit, counter_base, memory).has_value();
+    step = written ? Step::compiled : Step::failed;
+    image.reset();
 }
 
 Builder::Builder(bool with_thread) {

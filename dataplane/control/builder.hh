@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
@@ -28,9 +29,10 @@ struct AclBuild {
     table::Ref<table::Acl> extent;  // reserved by the control thread once measured
     std::span<std::byte> memory;
     std::size_t bytes = 0;
+    std::optional<table::AclImage> image;  // the builder's, from measured to compiled
     Step step = Step::fresh;
     std::atomic<bool> busy{false};  // the builder has it
-    /// The builder's half: measures what is fresh, compiles what was measured.
+    /// The builder's half: builds what is fresh, writes into the extent what was measured.
     void advance();
 };
 

@@ -1,8 +1,9 @@
 // ACLs: ordered rules, first match wins, counted by rule. The interface behind which the structure
-// can be replaced (today: dataplane/table/acl_bitmap.hh).
+// can be replaced (today: dataplane/table/acl_tree.hh).
 //
-// compile_acl runs on the builder thread: it fills an extent that the control thread reserved, or
-// says how large one it needs. match_acl runs on workers, under RCU. An Acl is immutable once
+// build_acl runs on the builder thread; what it made is copied into an extent that the control
+// thread reserved. match_acls runs on workers, under RCU, on all packets of a burst at once; their
+// ACLs may be different ones. An Acl is immutable once
 // published. A packet whose layer-4 header is not there (a later fragment, or cut short) has
 // `has_ports` clear and matches no rule that asks for ports, ICMP type or TCP flags: rules with
 // such conditions therefore never permit it (RFC 7112, and RFC 1858 for IPv4). If it is not a later
@@ -10,9 +11,12 @@
 // Such conditions need a protocol beside them that has what they look at; measure_acl refuses others.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "dataplane/base/model.hh"
 #include "dataplane/base/result.hh"
@@ -68,15 +72,49 @@ struct AclVerdict {
     std::uint32_t count_rules[kMaxCountRules];
 };
 
+/// One packet of a burst. `words` is the packed key, the last word zero: acl_key.hh.
+template <std::size_t Words>
+struct AclQuery {
+    Ref<Acl> acl;
+    AclVerdict verdict;
+    std::array<std::uint64_t, Words> words;
+};
+using Acl4Query = AclQuery<3>;
+using Acl6Query = AclQuery<6>;
+
+/// Packs all of a key but the ACL. The key is of the query's family.
+void pack_acl_key(const AclKey& key, Acl4Query& query) noexcept;
+void pack_acl_key(const AclKey& key, Acl6Query& query) noexcept;
+
+/// Sets each query's verdict. By the fastest variant that the CPU has: acl_match.hh.
+void match_acls(ArenaView arena, std::span<Acl4Query> queries) noexcept;
+void match_acls(ArenaView arena, std::span<Acl6Query> queries) noexcept;
+
+/// One packet, for what is not in a hurry.
 AclVerdict match_acl(ArenaView arena, Ref<Acl> acl, const AclKey& key) noexcept;
 
 /// First counter of its rules in CounterBlock::rules.
 std::uint32_t acl_counter_base(ArenaView arena, Ref<Acl> acl) noexcept;
 
-/// Bytes that compiling these rules takes; checks them. Errors name the rule's number.
-Result<std::size_t> measure_acl(std::span<const AclRuleSpec> rules);
+/// The compiled form of rules before it has its place. Private memory.
+class AclImage {
+  public:
+    explicit AclImage(std::vector<std::uint64_t> words) : words_(std::move(words)) {}
+    [[nodiscard]] std::size_t bytes() const noexcept { return words_.size() * 8; }
+    /// Into `extent`, which is aligned to kUnit and has at least bytes().
+    [[nodiscard]] Status write(bool default_permit, std::uint32_t counter_base,
+                               std::span<std::byte> extent) const;
 
-/// Fills `extent` (zeroed, of the measured size).
+  private:
+    std::vector<std::uint64_t> words_;
+};
+
+/// Checks rules and compiles them. Errors name the rule's number.
+Result<AclImage> build_acl(std::span<const AclRuleSpec> rules);
+
+/// Bytes that compiling these rules takes.
+Result<std::size_t> measure_acl(std::span<const AclRuleSpec> rules);
+/// Builds and writes at once.
 Status compile_acl(std::span<const AclRuleSpec> rules, bool default_permit,
                    std::uint32_t counter_base, std::span<std::byte> extent);
 

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <memory>
 
-#include "dataplane/table/acl_bitmap.hh"
+#include "dataplane/table/acl_tree.hh"
 #include "dataplane/table/arena_walk.hh"
 #include "dataplane/table/tunnel.hh"
 #include "dataplane/table/vport.hh"
@@ -114,20 +114,22 @@ Status Checker::acl(Ref<Acl> ref) {
     if (!ref) return {};
     const Acl* const compiled = arena_.extent(ref);
     if (compiled == nullptr) return fail(" lies beyond the arena");
-    const auto reaches = [&](AclOffset offset, std::uint64_t words) {
-        return arena_.extent(ref, (std::uint64_t{offset} + words) * 8) != nullptr;
+    const auto reaches = [&](std::uint32_t units, std::uint64_t bytes) {
+        return arena_.extent(ref, std::uint64_t{units} * kUnit + bytes) != nullptr;
     };
     for (const AclSection* section : {&compiled->ipv4, &compiled->ipv6}) {
-        if (section->fields > kAclFields || section->rules > kMaxAclRules ||
-            !reaches(section->actions, (std::uint64_t{section->rules} + 1) / 2)) {
+        const std::uint64_t blocks = section->block_count;
+        const std::uint64_t block_bytes = acl_block_units(section->address_words) * kUnit;
+        if (section->rules > kMaxAclRules || section->trees > kMaxAclTrees ||
+            section->depth > kMaxAclDepth ||
+            !reaches(section->nodes, section->node_count * sizeof(AclNode)) ||
+            !reaches(section->blocks, blocks * block_bytes) ||
+            !reaches(section->actions, blocks * kAclBlockRules * 4)) {
             return fail(" has a section that ends beyond the arena");
         }
-        const std::uint64_t set = std::uint64_t{section->words} + section->summary_words;
-        for (std::uint32_t i = 0; i < section->fields; ++i) {
-            const AclFieldIndex& index = section->index[i];
-            if (!reaches(index.deltas, (std::uint64_t{index.classes} + 1) / 2) ||
-                !reaches(index.base, set)) {
-                return fail(" has a field that ends beyond the arena");
+        for (std::size_t tree = 0; tree < section->trees; ++tree) {
+            if (section->roots[tree] >= section->node_count) {
+                return fail(" has a tree without a root");
             }
         }
     }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/table/acl_match.hh"
 #include "dataplane/table/arena_writer.hh"
 #include "tests/unit/table/acl_random.hh"
 
@@ -13,6 +14,23 @@ namespace wye::table {
 namespace {
 
 using net::IpFamily;
+
+ArenaWriter make_arena() {
+    ArenaLimits limits;
+    limits.tenants = limits.vrfs = limits.vports = limits.tunnels = 16;
+    limits.nexthops = limits.groups = 16;
+    limits.heap_bytes = std::uint64_t{512} << 20;
+    return std::move(*ArenaWriter::create_anonymous(limits));
+}
+
+void expect_equal(const AclVerdict& got, const AclVerdict& expected) {
+    ASSERT_EQ(got.permit, expected.permit);
+    ASSERT_EQ(got.rule, expected.rule);
+    ASSERT_EQ(got.counted, expected.counted);
+    for (std::uint8_t i = 0; i < got.counted; ++i) {
+        ASSERT_EQ(got.count_rules[i], expected.count_rules[i]);
+    }
+}
 
 /// Compiles into an arena and asks there; the oracle beside it.
 class AclUnderTest {
@@ -37,14 +55,15 @@ class AclUnderTest {
     [[nodiscard]] AclVerdict match(const AclKey& key) const {
         return match_acl(arena_.view(), acl_, key);
     }
+    [[nodiscard]] AclVerdict match(const AclMatcher& matcher, const AclKey& key) const {
+        return key.source.is_ipv4() ? match_by(matcher.match4, key) : match_by(matcher.match6, key);
+    }
+    /// Every variant that this CPU can run gives the oracle's answer.
     void expect_same(const AclKey& key) const {
         const AclVerdict expected = match_acl_naively(rules_, default_permit_, key);
-        const AclVerdict got = match(key);
-        ASSERT_EQ(got.permit, expected.permit);
-        ASSERT_EQ(got.rule, expected.rule);
-        ASSERT_EQ(got.counted, expected.counted);
-        for (std::uint8_t i = 0; i < got.counted; ++i) {
-            ASSERT_EQ(got.count_rules[i], expected.count_rules[i]);
+        for (const AclMatcher& matcher : acl_matchers()) {
+            expect_equal(match(matcher, key), expected);
+            if (::testing::Test::HasFatalFailure()) FAIL() << matcher.name;
         }
     }
     [[nodiscard]] std::uint32_t counter_base() const {
@@ -53,13 +72,16 @@ class AclUnderTest {
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
   private:
-    static ArenaWriter make() {
-        ArenaLimits limits;
-        limits.tenants = limits.vrfs = limits.vports = limits.tunnels = 16;
-        limits.nexthops = limits.groups = 16;
-        limits.heap_bytes = std::uint64_t{512} << 20;
-        return std::move(*ArenaWriter::create_anonymous(limits));
+    template <class Query>
+    AclVerdict match_by(void (*run)(ArenaView, std::span<Query>) noexcept,
+                        const AclKey& key) const {
+        Query query;
+        query.acl = acl_;
+        pack_acl_key(key, query);
+        run(arena_.view(), std::span(&query, 1));
+        return query.verdict;
     }
+    static ArenaWriter make() { return make_arena(); }
     std::vector<AclRuleSpec> rules_;
     bool default_permit_;
     ArenaWriter arena_;
@@ -333,6 +355,107 @@ TEST(Acl, TenThousandRules) {
     EXPECT_GT(decided, 3000);
 }
 
+/// Rules of tenants that know nothing of each other, and bursts in which their packets mix.
+template <class Query>
+void match_mixed_bursts(IpFamily family, void (*match)(ArenaView, std::span<Query>) noexcept) {
+    constexpr std::size_t kAcls = 12;
+    RandomSource source{std::mt19937(77)};
+    AclCrowd<RandomSource> crowd(source);
+    ArenaWriter arena = make_arena();
+    std::vector<std::vector<AclRuleSpec>> rules(kAcls);
+    std::vector<Ref<Acl>> acls;
+    for (std::size_t i = 0; i < kAcls; ++i) {
+        for (std::uint32_t n = source(i % 4 == 0 ? 300 : 30); n != 0; --n) {
+            rules[i].push_back(crowd.rule(family));
+            if (i % 2 == 0 && rules[i].back().action == AclAction::count) {
+                rules[i].back().action = AclAction::deny;
+            }
+        }
+        const std::size_t bytes = *measure_acl(rules[i]);
+        acls.push_back(arena.allocate<Acl>(bytes));
+        const std::span extent(arena.writable(Ref<std::byte>{acls.back().unit}), bytes);
+        ASSERT_TRUE(compile_acl(rules[i], i % 3 == 0, 0, extent));
+    }
+    for (std::size_t size = 1; size < 100; ++size) {
+        std::vector<Query> burst(size);
+        std::vector<AclVerdict> expected;
+        for (Query& query : burst) {
+            const std::size_t which = source(kAcls);
+            const AclKey key = crowd.key(family);
+            query.acl = acls[which];
+            pack_acl_key(key, query);
+            expected.push_back(match_acl_naively(rules[which], which % 3 == 0, key));
+        }
+        match(arena.view(), burst);
+        for (std::size_t i = 0; i < size; ++i) {
+            expect_equal(burst[i].verdict, expected[i]);
+            ASSERT_FALSE(::testing::Test::HasFatalFailure()) << "burst of " << size << ", " << i;
+        }
+    }
+}
+
+TEST(Acl, BurstsMixTheAclsOfTenants) {
+    for (const AclMatcher& matcher : acl_matchers()) {
+        SCOPED_TRACE(matcher.name);
+        match_mixed_bursts<Acl4Query>(IpFamily::ipv4, matcher.match4);
+        match_mixed_bursts<Acl6Query>(IpFamily::ipv6, matcher.match6);
+    }
+}
+
+// Every port around the ends of ranges that are no powers of two, nested and overlapping.
+TEST(Acl, PortRangesToTheLastPort) {
+    RandomSource source{std::mt19937(5)};
+    std::vector<AclRuleSpec> rules;
+    std::vector<std::uint16_t> ends;
+    for (int i = 0; i < 300; ++i) {
+        AclRuleSpec rule = tcp_port_rule(0, static_cast<AclAction>(source(2)));
+        const auto range = [&](std::uint16_t& first, std::uint16_t& last) {
+            first = static_cast<std::uint16_t>(source(65536));
+            last = static_cast<std::uint16_t>(first + source(65536u - first));
+            ends.insert(ends.end(), {first, last});
+        };
+        range(rule.destination_port_low, rule.destination_port_high);
+        if (i % 2 == 0) range(rule.source_port_low, rule.source_port_high);
+        rules.push_back(rule);
+    }
+    const AclUnderTest acl(rules, true);
+    AclKey key = tcp_key("10.0.0.1", "10.0.0.2", 0);
+    for (const std::uint16_t end : ends) {
+        for (const int beside : {-1, 0, 1}) {
+            key.destination_port = static_cast<std::uint16_t>(end + beside);
+            key.source_port = ends[source(static_cast<std::uint32_t>(ends.size()))];
+            acl.expect_same(key);
+            std::swap(key.source_port, key.destination_port);
+            acl.expect_same(key);
+            ASSERT_FALSE(HasFatalFailure());
+        }
+    }
+}
+
+TEST(Acl, SixtyFourThousandRules) {
+    RandomSource source{std::mt19937(64)};
+    std::vector<AclRuleSpec> rules;
+    for (std::uint32_t i = 0; i < 64000; ++i) {
+        AclRuleSpec rule = tcp_port_rule(static_cast<std::uint16_t>(source(1000)),
+                                         static_cast<AclAction>(source(2)));
+        const auto length = static_cast<std::uint8_t>(20 + source(13));
+        rule.source = {
+            net::mask(net::Ipv4Address::from_host(0x0a000000u + source(1u << 22)), length), length};
+        if (source(4) == 0) rule.destination = *net::parse_prefix("192.0.2.0/24");
+        rules.push_back(rule);
+    }
+    const AclUnderTest acl(rules, false);
+    EXPECT_LT(acl.bytes(), 64u << 20);
+    for (int i = 0; i < 500; ++i) {
+        const AclRuleSpec& rule = rules[source(64000)];
+        AclKey key = tcp_key("1.1.1.1", "192.0.2.9", rule.destination_port_low);
+        key.source = rule.source.address;
+        if (i % 5 == 0) key.destination_port = 1001;
+        acl.expect_same(key);
+        ASSERT_FALSE(HasFatalFailure());
+    }
+}
+
 TEST(Acl, RefusesInWords) {
     const auto refusal = [](const std::function<void(AclRuleSpec&)>& spoil) {
         std::vector<AclRuleSpec> rules(3);
@@ -388,8 +511,13 @@ TEST(Acl, RefusesInWords) {
 
 TEST(Acl, RefusesAnExtentThatIsTooSmall) {
     const std::vector<AclRuleSpec> rules(3);
-    std::vector<std::byte> extent(*measure_acl(rules) - 1);
-    EXPECT_FALSE(compile_acl(rules, true, 0, extent));
+    const auto image = build_acl(rules);
+    ASSERT_TRUE(image);
+    for (const std::size_t missing : {std::size_t{1}, std::size_t{64}, image->bytes()}) {
+        std::vector<std::byte> extent(image->bytes() - missing);
+        EXPECT_FALSE(compile_acl(rules, true, 0, extent));
+        EXPECT_FALSE(image->write(true, 0, extent));
+    }
 }
 
 }  // namespace
