@@ -139,9 +139,11 @@ bool ImageBuilder::add_section(net::IpFamily family, AclSection& section) {
         if (all_[member].action == AclAction::count) section.has_count = 1;
     }
     section.trees = static_cast<std::uint8_t>(trees.roots.size());
-    section.depth = static_cast<std::uint8_t>(trees.depth);
     section.address_words = used_address_words(own);
-    std::copy(trees.roots.begin(), trees.roots.end(), section.roots);
+    for (std::size_t tree = 0; tree < trees.roots.size(); ++tree) {
+        section.roots[tree] = trees.roots[tree];
+        section.depths[tree] = static_cast<std::uint8_t>(trees.depths[tree]);
+    }
     section.node_count = static_cast<std::uint32_t>(trees.nodes.size());
     section.block_count = static_cast<std::uint32_t>(trees.members.size() / kAclBlockRules);
     const std::size_t block_bytes = acl_block_units(section.address_words) * kUnit;

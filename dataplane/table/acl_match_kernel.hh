@@ -28,13 +28,14 @@ namespace {
 
 constexpr std::size_t kAclBurst = 32;
 
-/// A burst on its way down the trees.
+/// A burst on its way down one of its ACLs' trees: those that have so many.
 struct AclWalks {
     std::size_t count = 0;
     std::uint32_t depth = 0;
-    std::array<const AclNode*, kAclBurst * kMaxAclTrees> node;
-    std::array<std::uint8_t, kAclBurst * kMaxAclTrees> owner;
+    std::array<const AclNode*, kAclBurst> node;
+    std::array<std::uint8_t, kAclBurst> owner;
 };
+using AclTreeWalks = std::array<AclWalks, kMaxAclTrees>;
 
 template <std::size_t Words>
 const AclSection& section_of(const Acl& acl) noexcept {
@@ -44,13 +45,15 @@ const AclSection& section_of(const Acl& acl) noexcept {
 
 template <std::size_t Words>
 WYE_ACL_TARGET inline void begin_walks(ArenaView arena, const AclQuery<Words>* queries,
-                                       std::size_t count, AclWalks& walks) noexcept {
+                                       std::size_t count, AclTreeWalks& trees) noexcept {
     for (std::size_t i = 0; i < count; ++i) {
         const Acl& acl = *arena.at(queries[i].acl);
         const AclSection& section = section_of<Words>(acl);
         const auto* const nodes = acl.at<AclNode>(section.nodes);
-        walks.depth = section.depth > walks.depth ? section.depth : walks.depth;
         for (std::size_t tree = 0; tree < section.trees; ++tree) {
+            AclWalks& walks = trees[tree];
+            const std::uint32_t depth = section.depths[tree];
+            walks.depth = depth > walks.depth ? depth : walks.depth;
             walks.node[walks.count] = nodes + section.roots[tree];
             walks.owner[walks.count++] = static_cast<std::uint8_t>(i);
         }
@@ -180,33 +183,37 @@ WYE_ACL_TARGET inline void fetch_leaves(ArenaView arena, const AclQuery<Words>* 
     }
 }
 
+/// What the leaves to which the walks led say of their keys.
+template <class Simd, std::size_t Words>
+WYE_ACL_TARGET inline void compare(ArenaView arena, const AclQuery<Words>* queries,
+                                   const AclWalks& walks, AclMatches* matches) noexcept {
+    for (std::size_t w = 0; w < walks.count; ++w) {
+        const std::size_t i = walks.owner[w];
+        const Acl& acl = *arena.at(queries[i].acl);
+        const AclSection& section = section_of<Words>(acl);
+        const AclLeaf leaf = leaf_of(acl, section, *walks.node[w]);
+        if (section.has_count == 0) {
+            const std::uint32_t action = decide<Simd>(queries[i], leaf, section.address_words);
+            matches[i].decision = std::min(matches[i].decision, action);
+        } else {
+            merge(matches[i], decide_and_count<Simd>(queries[i], leaf, section.address_words));
+        }
+    }
+}
+
 template <class Simd, std::size_t Words>
 WYE_ACL_TARGET void match_burst(ArenaView arena, AclQuery<Words>* queries,
                                 std::size_t count) noexcept {
-    AclWalks walks;
-    begin_walks(arena, queries, count, walks);
-    for (std::uint32_t depth = 0; depth < walks.depth; ++depth) step<Simd>(queries, walks);
-    fetch_leaves(arena, queries, walks);
-    std::size_t w = 0;
+    AclTreeWalks trees;
+    begin_walks(arena, queries, count, trees);
+    for (AclWalks& walks : trees) {
+        for (std::uint32_t depth = 0; depth < walks.depth; ++depth) step<Simd>(queries, walks);
+        fetch_leaves(arena, queries, walks);
+    }
+    std::array<AclMatches, kAclBurst> matches;
+    for (const AclWalks& walks : trees) compare<Simd>(arena, queries, walks, matches.data());
     for (std::size_t i = 0; i < count; ++i) {
-        AclQuery<Words>& query = queries[i];
-        const Acl& acl = *arena.at(query.acl);
-        const AclSection& section = section_of<Words>(acl);
-        AclMatches matches;
-        const std::size_t end = w + section.trees;
-        if (section.has_count == 0) {
-            for (; w < end; ++w) {
-                const AclLeaf leaf = leaf_of(acl, section, *walks.node[w]);
-                const std::uint32_t action = decide<Simd>(query, leaf, section.address_words);
-                matches.decision = std::min(matches.decision, action);
-            }
-        } else {
-            for (; w < end; ++w) {
-                const AclLeaf leaf = leaf_of(acl, section, *walks.node[w]);
-                merge(matches, decide_and_count<Simd>(query, leaf, section.address_words));
-            }
-        }
-        conclude(acl, matches, query);
+        conclude(*arena.at(queries[i].acl), matches[i], queries[i]);
     }
 }
 

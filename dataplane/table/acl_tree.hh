@@ -17,6 +17,7 @@
 // the Acl: position-independent, immutable. Writer: the builder thread. Readers: workers, under RCU.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -44,17 +45,17 @@ constexpr std::uint32_t acl_block_units(std::uint32_t address_words) noexcept {
 
 struct AclSection {
     std::uint32_t rules;
-    std::uint8_t trees, depth;
+    std::uint8_t trees;
     std::uint8_t address_words;  // those of the front that any rule looks at; IPv4: 1
     std::uint8_t has_layer4;     // a rule looks at ports, ICMP or TCP flags
     std::uint8_t has_count;      // a rule only counts
-    std::uint8_t padding[3];
+    std::array<std::uint8_t, kMaxAclTrees> depths;  // steps to the deepest leaf of each tree
     std::uint32_t blocks;  // where the first one lies, in units from the Acl
     std::uint32_t block_count;
     std::uint32_t nodes;  // in units from the Acl
     std::uint32_t node_count;
     std::uint32_t actions;  // in units from the Acl; acl_action_word of each rule of each block
-    std::uint32_t roots[kMaxAclTrees];  // indexes of nodes
+    std::array<std::uint32_t, kMaxAclTrees> roots;  // indexes of nodes
 };
 
 constexpr std::uint32_t acl_action_word(std::uint32_t rule, AclAction action) noexcept {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <unordered_map>
 
 #include "dataplane/table/acl_cut.hh"
@@ -12,9 +13,11 @@ namespace {
 
 using Members = std::vector<std::uint32_t>;
 
-/// How hard a plan tries, and what happens when its leaves together have more members.
+/// How hard a plan tries, and what happens when a way to a leaf has more steps, or all leaves
+/// together have more members.
 struct Effort {
     double patience;
+    std::uint32_t most_steps;
     std::size_t most_members;
     bool gives_up;  // so another plan is tried; else no more cuts are made
 };
@@ -52,7 +55,9 @@ class TreeBuilder {
     AclTrees trees;
 
   private:
-    bool fill(std::uint32_t node, Members members, const AclRegion& region, std::uint32_t depth);
+    bool fill(std::uint32_t node, const Members& members, const AclRegion& region,
+              std::uint32_t depth);
+    void merge_small(std::vector<Members>& parts, const AclRegion& region, const AclCut& cut) const;
     bool cut(std::uint32_t node, const Members& members, const AclRegion& region, const AclCut& cut,
              std::uint32_t depth);
     void make_leaf(std::uint32_t node, const Members& members);
@@ -70,7 +75,9 @@ bool TreeBuilder::add_tree(Members members) {
     const auto root = static_cast<std::uint32_t>(trees.nodes.size());
     trees.nodes.emplace_back();
     trees.roots.push_back(root);
-    return fill(root, std::move(members), AclRegion{}, 0);
+    trees.depths.push_back(0);
+    prune(members, AclRegion{});
+    return fill(root, members, AclRegion{}, 0);
 }
 
 /// Behind a rule that decides whatever reaches it no other is asked.
@@ -81,13 +88,12 @@ void TreeBuilder::prune(Members& members, const AclRegion& region) const {
     if (last != members.end()) members.erase(last + 1, members.end());
 }
 
-bool TreeBuilder::fill(std::uint32_t node, Members members, const AclRegion& region,
+bool TreeBuilder::fill(std::uint32_t node, const Members& members, const AclRegion& region,
                        std::uint32_t depth) {
-    prune(members, region);
-    trees.depth = std::max(trees.depth, depth);
-    const bool is_full = trees.members.size() > effort_.most_members;
+    trees.depths.back() = std::max(trees.depths.back(), depth);
+    const bool is_full = trees.members.size() > effort_.most_members || depth > effort_.most_steps;
     if (is_full && effort_.gives_up) return false;
-    if (members.size() > kAclBlockRules && depth < kMaxAclDepth && !is_full) {
+    if (members.size() > kAclBlockRules && !is_full) {
         const AclCut best =
             choose_acl_cut(rules_, members, port_word_ + 1, region, effort_.patience);
         if (best.mask != 0) return cut(node, members, region, best, depth);
@@ -135,9 +141,56 @@ std::vector<Members> TreeBuilder::distribute(const Members& members, const AclRe
     return parts;
 }
 
+/// Leaves that fit into one block together become one: a leaf may hold rules of other regions, for
+/// they are compared in full. Each joins that of the last few with which it shares most.
+void TreeBuilder::merge_small(std::vector<Members>& parts, const AclRegion& region,
+                              const AclCut& cut) const {
+    constexpr std::size_t kOpen = 24;
+    struct Open {
+        Members members;
+        std::vector<std::size_t> parts;
+    };
+    std::vector<Open> open;
+    const auto close = [&parts](const Open& done) {
+        for (const std::size_t part : done.parts) parts[part] = done.members;
+    };
+    AclRegion child = region;
+    child.known[cut.word] |= cut.mask;
+    Members joint, best;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        child.value[cut.word] = region.value[cut.word] | deposit(i, cut.mask);
+        prune(parts[i], child);
+        if (parts[i].size() > kAclBlockRules) continue;
+        Open* into = nullptr;
+        std::size_t least_growth = kAclBlockRules + 1;
+        for (Open& other : open) {
+            joint.clear();
+            std::set_union(parts[i].begin(), parts[i].end(), other.members.begin(),
+                           other.members.end(), std::back_inserter(joint));
+            const std::size_t growth = joint.size() - other.members.size();
+            if (joint.size() > kAclBlockRules || growth >= least_growth) continue;
+            least_growth = growth;
+            into = &other;
+            best = joint;
+        }
+        if (into != nullptr) {
+            into->members = best;
+            into->parts.push_back(i);
+            continue;
+        }
+        if (open.size() == kOpen) {
+            close(open.front());
+            open.erase(open.begin());
+        }
+        open.push_back({parts[i], {i}});
+    }
+    for (const Open& done : open) close(done);
+}
+
 bool TreeBuilder::cut(std::uint32_t node, const Members& members, const AclRegion& region,
                       const AclCut& cut, std::uint32_t depth) {
     std::vector<Members> parts = distribute(members, region, cut);
+    merge_small(parts, region, cut);
     const auto first = static_cast<std::uint32_t>(trees.nodes.size());
     trees.nodes[node].mask = cut.mask;
     trees.nodes[node].word = cut.word;
@@ -159,7 +212,7 @@ bool TreeBuilder::cut(std::uint32_t node, const Members& members, const AclRegio
             }
         }
         child.value[cut.word] = region.value[cut.word] | deposit(i, cut.mask);
-        if (!fill(at, std::move(parts[i]), child, depth + 1)) return false;
+        if (!fill(at, parts[i], child, depth + 1)) return false;
     }
     return true;
 }
@@ -208,10 +261,11 @@ std::vector<std::vector<Members>> plans_of(const std::array<Members, 4>& classes
 
 AclTrees build_acl_trees(std::span<const AclBits> rules, net::IpFamily family) {
     const auto plans = plans_of(classes_of(rules, family));
-    const std::size_t most = 6 * rules.size() + 512;
+    const std::size_t most = 2 * rules.size() + 512;
     for (std::size_t i = 0;; ++i) {
         const bool is_last = i + 1 == plans.size();
-        const Effort effort = is_last ? Effort{1.0, 4 * most, false} : Effort{1.35, most, true};
+        const Effort effort =
+            is_last ? Effort{1.2, kMaxAclDepth - 1, 8 * most, false} : Effort{1.35, 4, most, true};
         TreeBuilder builder(rules, family, effort);
         const bool built = std::all_of(plans[i].begin(), plans[i].end(), [&](const Members& tree) {
             return tree.empty() || builder.add_tree(tree);

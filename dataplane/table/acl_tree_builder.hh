@@ -23,7 +23,7 @@ struct AclTrees {
     std::vector<Node> nodes;
     std::vector<std::uint32_t> members;  // eight for each block: index in the rules, or kNoMember
     std::vector<std::uint32_t> roots;    // indexes in nodes
-    std::uint32_t depth = 0;
+    std::vector<std::uint32_t> depths;   // of each tree: steps to its deepest leaf
 };
 
 AclTrees build_acl_trees(std::span<const AclBits> rules, net::IpFamily family);

@@ -121,14 +121,14 @@ Status Checker::acl(Ref<Acl> ref) {
         const std::uint64_t blocks = section->block_count;
         const std::uint64_t block_bytes = acl_block_units(section->address_words) * kUnit;
         if (section->rules > kMaxAclRules || section->trees > kMaxAclTrees ||
-            section->depth > kMaxAclDepth ||
             !reaches(section->nodes, section->node_count * sizeof(AclNode)) ||
             !reaches(section->blocks, blocks * block_bytes) ||
             !reaches(section->actions, blocks * kAclBlockRules * 4)) {
             return fail(" has a section that ends beyond the arena");
         }
         for (std::size_t tree = 0; tree < section->trees; ++tree) {
-            if (section->roots[tree] >= section->node_count) {
+            if (section->roots[tree] >= section->node_count ||
+                section->depths[tree] > kMaxAclDepth) {
                 return fail(" has a tree without a root");
             }
         }
