@@ -34,11 +34,13 @@ def step_of(path):
 
 def read_callgrind(text):
     """{step: instructions}, from a file without compressed names."""
-    counts, step, called = {}, "other", False
+    counts, step, function, called = {}, "other", "other", False
     for line in text.splitlines():
-        if line.startswith(("fl=", "fi=", "fe=")):
-            # What a standard header has inlined belongs to the step that used it.
-            step = step_of(line[3:]) or ("other" if line.startswith("fl=") else step)
+        if line.startswith("fl="):
+            step = function = step_of(line[3:]) or "other"
+        elif line.startswith(("fi=", "fe=")):
+            # What a standard header has inlined belongs to the file of the function that it ended in.
+            step = step_of(line[3:]) or function
         elif line.startswith("calls="):
             called = True  # the next line is the callee's
         elif re.match(r"[0-9*+-]", line):
