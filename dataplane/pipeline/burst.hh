@@ -9,6 +9,7 @@
 
 #include "dataplane/pipeline/frame.hh"
 #include "dataplane/pipeline/packet.hh"
+#include "dataplane/table/acl.hh"
 #include "dataplane/table/fib.hh"
 
 namespace wye::table {
@@ -48,6 +49,8 @@ struct Burst {
     std::array<const table::NextHop*, kMaxBurst> nexthops;
     std::array<table::Fib4Query, kMaxBurst> queries4;
     std::array<table::Fib6Query, kMaxBurst> queries6;
+    std::array<table::Acl4Query, kMaxBurst> acls4;
+    std::array<table::Acl6Query, kMaxBurst> acls6;
     Discarded discarded;
 };
 

@@ -59,7 +59,7 @@ void settle(Context& context, std::size_t index, Verdict verdict, Live& next) no
 Verdict admit(Context& context, Packet& packet) noexcept {
     Verdict verdict = admit_packet(context, packet);
     if (verdict.fate() == Fate::punt) return punt_packet(context, packet, packet.in_vport);
-    return verdict.goes_on() ? match_ingress_acl(context, packet) : verdict;
+    return verdict;
 }
 
 /// Pass 1, until the vport's policy: parse_link, classify_vport.
@@ -85,10 +85,17 @@ void classify_pass(Context& context, PortId port, std::span<Frame> frames, Live&
     }
 }
 
-/// Pass 2, until the FIB: filter, validate, hash, match the ingress ACL.
+/// Pass 2, until the FIB: filter, validate, hash; then the ingress ACLs of all.
 void admit_pass(Context& context, const Live& live, Live& next) noexcept {
+    Live admitted;
     for (const std::size_t i : live) {
-        settle(context, i, admit(context, context.burst->packets[i]), next);
+        settle(context, i, admit(context, context.burst->packets[i]), admitted);
+    }
+    const Denied denied = match_ingress_acls(context, admitted);
+    for (const std::size_t i : admitted) {
+        const Verdict verdict =
+            denied[i] ? Verdict::drop(Reason::acl_ingress_denied) : Verdict::go_on();
+        settle(context, i, verdict, next);
     }
 }
 
@@ -103,16 +110,21 @@ void look_up_pass(Context& context, const Live& live,
     }
 }
 
-/// Pass 3: forward. A packet that came out of a tunnel is admitted here at once.
+/// Pass 3: forward. Packets that came out of tunnels are admitted behind it.
 void forward_pass(Context& context, const Live& live,
                   const std::array<NextHopId, kMaxBurst>& chosen, Live& next) noexcept {
+    Live again;
     for (const std::size_t i : live) {
         Packet& packet = context.burst->packets[i];
         const auto* nexthop = resolve_nexthop(context, packet.leaf, chosen[i], packet.flow_hash);
-        Verdict verdict = forward_packet(context, packet, nexthop);
-        if (verdict.fate() == Fate::admit_again) verdict = admit(context, packet);
-        settle(context, i, verdict, next);
+        const Verdict verdict = forward_packet(context, packet, nexthop);
+        if (verdict.fate() == Fate::admit_again) {
+            again.add(i);
+        } else {
+            settle(context, i, verdict, next);
+        }
     }
+    if (again.count != 0) admit_pass(context, again, next);
 }
 
 /// Until no packet is on its way. Ends: each round ends a packet, turns it into an ICMP error (of

@@ -2,7 +2,7 @@
 //
 //   from a port    classify pass   parse_link → classify_vport
 //                  admit pass      admit_packet (MAC filter, validate_ipv4 or _ipv6, hash_flow;
-//                                  ARP, link-local and broadcast → punt) → match_ingress_acl
+//                                  ARP, link-local and broadcast → punt); match_ingress_acls of all
 //                  look-up pass    look_up → choose_nexthop
 //                  forward pass    resolve_nexthop → TTL → hold? → match_egress_acl → MTU
 //                                  → rewrite_link → decrement_ttl → send_frame

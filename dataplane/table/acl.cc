@@ -32,10 +32,8 @@ struct Matchers {
     }
 };
 
-const Matchers& matchers() noexcept {
-    static const Matchers known;
-    return known;
-}
+/// Found out when the program is loaded: nothing is to be waited for later.
+const Matchers kMatchers;
 
 template <class Query>
 AclVerdict match_one(ArenaView arena, Ref<Acl> acl, const AclKey& key) noexcept {
@@ -49,7 +47,7 @@ AclVerdict match_one(ArenaView arena, Ref<Acl> acl, const AclKey& key) noexcept 
 }  // namespace
 
 std::span<const AclMatcher> acl_matchers() noexcept {
-    return std::span(matchers().all).first(matchers().count);
+    return std::span(kMatchers.all).first(kMatchers.count);
 }
 
 void pack_acl_key(const AclKey& key, Acl4Query& query) noexcept {

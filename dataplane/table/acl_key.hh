@@ -6,7 +6,7 @@
 // state. The last word is zero.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -40,17 +40,27 @@ inline std::uint64_t acl_layer4_word(const AclKey& key) noexcept {
                            acl_state(key.has_ports, key.is_fragment, key.is_later_fragment));
 }
 
-inline void pack_acl_addresses(const net::IpAddress& source, const net::IpAddress& destination,
-                               Acl4Query& query) noexcept {
-    std::memcpy(query.words.data(), source.bytes.data(), 4);
-    std::memcpy(reinterpret_cast<std::byte*>(query.words.data()) + 4, destination.bytes.data(), 4);
+/// `Address` is net::IpAddress or the family's own.
+template <class Address>
+void pack_acl_addresses(const Address& source, const Address& destination,
+                        Acl4Query& query) noexcept {
+    std::uint32_t words[2];
+    std::memcpy(&words[0], &source, 4);
+    std::memcpy(&words[1], &destination, 4);
+    query.words[0] = words[0] | std::uint64_t{words[1]} << 32;
 }
-inline void pack_acl_addresses(const net::IpAddress& source, const net::IpAddress& destination,
-                               Acl6Query& query) noexcept {
-    std::memcpy(&query.words[0], source.bytes.data(), 8);
-    std::memcpy(&query.words[1], destination.bytes.data(), 8);
-    std::memcpy(&query.words[2], source.bytes.data() + 8, 8);
-    std::memcpy(&query.words[3], destination.bytes.data() + 8, 8);
+template <class Address>
+void pack_acl_addresses(const Address& source, const Address& destination,
+                        Acl6Query& query) noexcept {
+    const auto half = [](const Address& address, std::size_t number) {
+        std::uint64_t word;
+        std::memcpy(&word, reinterpret_cast<const std::byte*>(&address) + 8 * number, 8);
+        return word;
+    };
+    query.words[0] = half(source, 0);
+    query.words[1] = half(destination, 0);
+    query.words[2] = half(source, 1);
+    query.words[3] = half(destination, 1);
 }
 
 }  // namespace wye::table

@@ -139,9 +139,9 @@ WYE_ACL_TARGET AclMatches decide_and_count(const AclQuery<Words>& query, AclLeaf
 /// The matches of two trees: the count rules before the earlier decision, the first of them.
 inline void merge(AclMatches& into, const AclMatches& other) noexcept {
     std::array<std::uint32_t, 2 * kMaxCountRules> all;
-    auto* const middle = std::copy_n(into.count_rules.begin(), into.counted, all.begin());
-    auto* const end = std::copy_n(other.count_rules.begin(), other.counted, middle);
-    std::inplace_merge(all.begin(), middle, end);
+    auto* const end = std::merge(into.count_rules.begin(), into.count_rules.begin() + into.counted,
+                                 other.count_rules.begin(),
+                                 other.count_rules.begin() + other.counted, all.begin());
     into.decision = std::min(into.decision, other.decision);
     into.counted = 0;
     for (const std::uint32_t* rule = all.begin(); rule != end; ++rule) {
