@@ -9,6 +9,7 @@ from typing import Callable, Optional
 
 import figures
 import frames
+import ovs
 import peers
 from applications import Missing, Workbench
 
@@ -95,7 +96,7 @@ class Makers:
             "decap": self.decap, "tenants": self.tenants, "sizes": self.sizes,
             "one": self.workers, "two": self.workers, "testpmd io": self.testpmd,
             "testpmd io sizes": self.testpmd_sizes, "l3fwd fib": self.l3fwd,
-            "l3fwd fib6": self.l3fwd6, "ovs": self.ovs}[kind]
+            "l3fwd fib6": self.l3fwd6, "ovs": self.open_vswitch}[kind]
         return maker(name, rest)
 
     def route(self, name, rest):
@@ -146,12 +147,8 @@ class Makers:
     def l3fwd6(self, *_):
         return peers.l3fwd(self.bench, self.flows6(), {4: self.few(4), 6: self.table(6)})
 
-    def ovs(self, *_):
-        raise Missing("Open vSwitch is not measured yet")
-
-
-def is_peer(name):
-    return name.partition(" ")[0] in ("testpmd", "l3fwd", "ovs-dpdk")
+    def open_vswitch(self, *_):
+        return ovs.OpenVswitch(self.bench, self.flows4(), self.addresses(4)[:FOUR_K[1]])
 
 
 def turns(line, bench, makers, rounds, seconds):

@@ -15,7 +15,7 @@
  *           long frame, is whatever the buffer held, for a NIC would not cost the core that copy
  * counters  file (struct shared) into which each queue counts, to be sampled from outside while the
  *           application runs, and from which the window is read: which of the templates are sent
- * capture   pcap file for one burst of what is sent by queue 0, after the first million: to see that
+ * capture   pcap file for one burst of what is sent, after the first million of a queue: to see that
  *           the application does what it is measured at
  * silent    1: nothing is received; for applications that send by another port
  *
@@ -128,24 +128,25 @@ static uint16_t source_receive(void* from, struct rte_mbuf** packets, uint16_t w
     return wanted;
 }
 
+/* By the first queue that gets here. */
 static void write_capture(struct source* source, struct rte_mbuf** packets, uint16_t count) {
+    FILE* capture = __atomic_exchange_n(&source->capture, NULL, __ATOMIC_ACQ_REL);
+    if (capture == NULL) return;
     const uint32_t file_header[6] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, UINT16_MAX, 1 /* Ethernet */};
-    fwrite(file_header, sizeof file_header, 1, source->capture);
+    fwrite(file_header, sizeof file_header, 1, capture);
     for (uint16_t i = 0; i < count; ++i) {
         const uint32_t length = packets[i]->data_len;
         const uint32_t header[4] = {0, 0, length, length};
-        fwrite(header, sizeof header, 1, source->capture);
-        fwrite(rte_pktmbuf_mtod(packets[i], const void*), length, 1, source->capture);
+        fwrite(header, sizeof header, 1, capture);
+        fwrite(rte_pktmbuf_mtod(packets[i], const void*), length, 1, capture);
     }
-    fclose(source->capture);
-    source->capture = NULL;
+    fclose(capture);
 }
 
 static uint16_t source_send(void* to, struct rte_mbuf** packets, uint16_t count) {
     struct source_queue* queue = to;
     struct source* source = queue->source;
-    if (unlikely(source->capture != NULL && queue == source->queues &&
-                 queue->counters->sent >= capture_after && count != 0)) {
+    if (unlikely(source->capture != NULL && queue->counters->sent >= capture_after && count != 0)) {
         write_capture(source, packets, count);
     }
     rte_pktmbuf_free_bulk(packets, count);
