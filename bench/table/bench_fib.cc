@@ -3,7 +3,7 @@
 // Addresses: `spread` takes a random prefix and a random address in it, so that every prefix is hit
 // alike and nothing is in a cache; `uniform` is random over all addresses (IPv4 only); `zipf` takes
 // such addresses by Zipf's law (exponent 1) from 65 536 of them, nearer to what traffic looks like.
-// Lookups come in bursts of 64, as the pipeline's do; `single` is the slow path's one at a time.
+// Lookups come in bursts of 32, as the pipeline's do; `single` is the slow path's one at a time.
 // WYE_TABLE_FOLDER puts the table into a file in that folder, on hugetlbfs for instance.
 // The peers are DPDK's rte_fib and rte_fib6 (peer_fib.hh).
 #include <benchmark/benchmark.h>
@@ -18,17 +18,19 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/table/peer_fib.hh"
 #include "dataplane/table/fib.hh"
+#include "dataplane/table/fib_lookup.hh"
 #include "tests/unit/table/real_table.hh"
 
 namespace wye::table {
 namespace {
 
 constexpr std::size_t kAddresses = 1 << 20;
-constexpr std::size_t kBurst = 64;
+constexpr std::size_t kBurst = 32;
 
 ArenaLimits limits() {
     ArenaLimits limits;
@@ -113,68 +115,84 @@ std::vector<net::IpAddress> choose(const Table& table, Choice choice) {
     return choice == Choice::zipf ? zipf(addresses, random) : addresses;
 }
 
-template <class Query>
-struct Burst;
-template <>
-struct Burst<Fib4Query> {
+/// What differs between the families.
+struct Family4 {
+    using Root = Fib4Root;
+    using Address = net::Ipv4Address;
     static constexpr net::IpFamily kFamily = net::IpFamily::ipv4;
-    static Fib4Query make(std::uint32_t root, const net::IpAddress& a) {
-        return {Ref<Fib4Root>{root}, a.ipv4(), Leaf{}};
-    }
-    static void look_up(ArenaView arena, std::span<Fib4Query> queries) {
-        lookup_fib4(arena, queries);
-    }
-    static Leaf look_up_one(ArenaView arena, const Fib4Query& query) {
-        return lookup_fib4(arena, query.root, query.address);
+    static Address address(const net::IpAddress& a) { return a.ipv4(); }
+    static constexpr auto look_up =
+        static_cast<void (*)(ArenaView, std::span<const Ref<Root>>, std::span<const Address>,
+                             std::span<Leaf>) noexcept>(lookup_fib4);
+    static Leaf look_up_one(ArenaView arena, Ref<Root> root, const Address& address) {
+        return lookup_fib4(arena, root, address);
     }
 };
-template <>
-struct Burst<Fib6Query> {
+struct Family6 {
+    using Root = Fib6Root;
+    using Address = net::Ipv6Address;
     static constexpr net::IpFamily kFamily = net::IpFamily::ipv6;
-    static Fib6Query make(std::uint32_t root, const net::IpAddress& a) {
-        return {Ref<Fib6Root>{root}, a.ipv6(), Leaf{}};
-    }
-    static void look_up(ArenaView arena, std::span<Fib6Query> queries) {
-        lookup_fib6(arena, queries);
-    }
-    static Leaf look_up_one(ArenaView arena, const Fib6Query& query) {
-        return lookup_fib6(arena, query.root, query.address);
+    static Address address(const net::IpAddress& a) { return a.ipv6(); }
+    static constexpr auto look_up =
+        static_cast<void (*)(ArenaView, std::span<const Ref<Root>>, std::span<const Address>,
+                             std::span<Leaf>) noexcept>(lookup_fib6);
+    static Leaf look_up_one(ArenaView arena, Ref<Root> root, const Address& address) {
+        return lookup_fib6(arena, root, address);
     }
 };
 
 /// Made once: the benchmark's functions are called many times.
-template <class Query>
-std::vector<Query>& queries_for(Choice choice) {
-    static std::map<Choice, std::vector<Query>> made;
-    std::vector<Query>& queries = made[choice];
-    if (!queries.empty()) return queries;
-    const Table& table = Table::of(Burst<Query>::kFamily);
-    for (const auto& address : choose(table, choice)) {
-        queries.push_back(Burst<Query>::make(table.root.load(), address));
-    }
-    return queries;
+const std::vector<net::IpAddress>& addresses_for(net::IpFamily family, Choice choice) {
+    static std::map<std::pair<net::IpFamily, Choice>, std::vector<net::IpAddress>> made;
+    std::vector<net::IpAddress>& addresses = made[{family, choice}];
+    if (addresses.empty()) addresses = choose(Table::of(family), choice);
+    return addresses;
 }
 
-template <class Query>
+template <class Family>
+std::vector<typename Family::Address> own_addresses(Choice choice) {
+    std::vector<typename Family::Address> own;
+    for (const auto& a : addresses_for(Family::kFamily, choice)) own.push_back(Family::address(a));
+    return own;
+}
+
+template <class Family>
+Ref<typename Family::Root> root_of() {
+    return {Table::of(Family::kFamily).root.load()};
+}
+
+template <class Family>
 void lookup(benchmark::State& state, Choice choice) {
-    std::vector<Query>& queries = queries_for<Query>(choice);
-    const ArenaView arena = Table::of(Burst<Query>::kFamily).arena.view();
+    const auto addresses = own_addresses<Family>(choice);
+    const ArenaView arena = Table::of(Family::kFamily).arena.view();
+    const std::vector<Ref<typename Family::Root>> roots(kBurst, root_of<Family>());
+    std::vector<Leaf> leaves(kBurst);
+    state.SetLabel(std::string(fib_variant()));
     std::size_t at = 0;
     for (auto _ : state) {
-        Burst<Query>::look_up(arena, {queries.data() + at, kBurst});
-        benchmark::DoNotOptimize(queries[at].leaf);
+        Family::look_up(arena, roots, {addresses.data() + at, kBurst}, leaves);
+        benchmark::DoNotOptimize(leaves[0]);
         at = (at + kBurst) % kAddresses;
     }
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBurst));
 }
 
-template <class Query>
+/// The same in one of the variants.
+template <class Family>
+void lookup_variant(benchmark::State& state, const FibVariant* variant) {
+    const FibVariant& before = fib_variant_in_use();
+    use_fib_variant(*variant);
+    lookup<Family>(state, Choice::spread);
+    use_fib_variant(before);
+}
+
+template <class Family>
 void lookup_single(benchmark::State& state, Choice choice) {
-    const std::vector<Query>& queries = queries_for<Query>(choice);
-    const ArenaView arena = Table::of(Burst<Query>::kFamily).arena.view();
+    const auto addresses = own_addresses<Family>(choice);
+    const ArenaView arena = Table::of(Family::kFamily).arena.view();
     std::size_t at = 0;
     for (auto _ : state) {
-        benchmark::DoNotOptimize(Burst<Query>::look_up_one(arena, queries[at]));
+        benchmark::DoNotOptimize(Family::look_up_one(arena, root_of<Family>(), addresses[at]));
         at = (at + 1) % kAddresses;
     }
     state.SetItemsProcessed(state.iterations());
@@ -189,16 +207,15 @@ PeerFib* peer_of(net::IpFamily family) {
     return family == net::IpFamily::ipv4 ? peer4.get() : peer6.get();
 }
 
-template <class Query>
+template <class Family>
 void lookup_peer(benchmark::State& state, Choice choice) {
-    PeerFib* peer = peer_of(Burst<Query>::kFamily);
+    PeerFib* peer = peer_of(Family::kFamily);
     if (peer == nullptr) {
         state.SkipWithError("the peer does not start, or does not take all of the routes");
         return;
     }
-    std::vector<net::IpAddress> addresses;
-    for (const Query& query : queries_for<Query>(choice)) addresses.push_back(query.address);
-    peer->set_addresses(addresses);
+    state.SetLabel(std::string(peer->variant()));
+    peer->set_addresses(addresses_for(Family::kFamily, choice));
     std::size_t at = 0;
     for (auto _ : state) {
         peer->look_up(at, kBurst);
@@ -237,18 +254,23 @@ void register_all() {
         return benchmark::RegisterBenchmark(
             name, [run, argument](benchmark::State& state) { run(state, argument); });
     };
-    add("fib4/spread", lookup<Fib4Query>, Choice::spread);
-    if (with_peers) add("fib4/spread/peer:rte_fib", lookup_peer<Fib4Query>, Choice::spread);
-    add("fib4/uniform", lookup<Fib4Query>, Choice::uniform);
-    if (with_peers) add("fib4/uniform/peer:rte_fib", lookup_peer<Fib4Query>, Choice::uniform);
-    add("fib4/zipf", lookup<Fib4Query>, Choice::zipf);
-    if (with_peers) add("fib4/zipf/peer:rte_fib", lookup_peer<Fib4Query>, Choice::zipf);
-    add("fib4/single", lookup_single<Fib4Query>, Choice::spread);
-    add("fib6/spread", lookup<Fib6Query>, Choice::spread);
-    if (with_peers) add("fib6/spread/peer:rte_fib6", lookup_peer<Fib6Query>, Choice::spread);
-    add("fib6/zipf", lookup<Fib6Query>, Choice::zipf);
-    if (with_peers) add("fib6/zipf/peer:rte_fib6", lookup_peer<Fib6Query>, Choice::zipf);
-    add("fib6/single", lookup_single<Fib6Query>, Choice::spread);
+    add("fib4/spread", lookup<Family4>, Choice::spread);
+    if (with_peers) add("fib4/spread/peer:rte_fib", lookup_peer<Family4>, Choice::spread);
+    add("fib4/uniform", lookup<Family4>, Choice::uniform);
+    if (with_peers) add("fib4/uniform/peer:rte_fib", lookup_peer<Family4>, Choice::uniform);
+    add("fib4/zipf", lookup<Family4>, Choice::zipf);
+    if (with_peers) add("fib4/zipf/peer:rte_fib", lookup_peer<Family4>, Choice::zipf);
+    for (const FibVariant& variant : fib_variants()) {
+        if (!variant.is_supported()) continue;
+        const std::string name = std::string("fib4/spread/variant:") + variant.name;
+        add(name.c_str(), lookup_variant<Family4>, &variant);
+    }
+    add("fib4/single", lookup_single<Family4>, Choice::spread);
+    add("fib6/spread", lookup<Family6>, Choice::spread);
+    if (with_peers) add("fib6/spread/peer:rte_fib6", lookup_peer<Family6>, Choice::spread);
+    add("fib6/zipf", lookup<Family6>, Choice::zipf);
+    if (with_peers) add("fib6/zipf/peer:rte_fib6", lookup_peer<Family6>, Choice::zipf);
+    add("fib6/single", lookup_single<Family6>, Choice::spread);
     add("fib4/insert", insert_all, net::IpFamily::ipv4)->Unit(benchmark::kMillisecond);
     add("fib6/insert", insert_all, net::IpFamily::ipv6)->Unit(benchmark::kMillisecond);
 }

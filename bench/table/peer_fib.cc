@@ -13,6 +13,7 @@ namespace wye::table {
 struct PeerFib::Impl {
     rte_fib* fib4 = nullptr;
     rte_fib6* fib6 = nullptr;
+    bool vector = false;  // the AVX-512 lookup was taken
     std::vector<std::uint32_t> addresses4;
     std::vector<std::array<std::uint8_t, 16>> addresses6;
 
@@ -27,8 +28,9 @@ struct PeerFib::Impl {
 bool start_peers() {
     static const bool started = [] {
         std::vector<std::string> words{
-            "bench", "--no-huge", "--no-shconf",       "--no-pci",
-            "-m",    "1024",      "--log-level=error", "--file-prefix=wye-bench-fib"};
+            "bench", "--no-huge", "--no-shconf", "--no-pci", "-m", "1024", "--log-level=error",
+            // EAL's own default is 256 bits, with which the AVX-512 lookups are not offered.
+            "--force-max-simd-bitwidth=512", "--file-prefix=wye-bench-fib"};
         std::vector<char*> arguments;
         for (std::string& word : words) arguments.push_back(word.data());
         return rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) >= 0;
@@ -44,7 +46,9 @@ bool PeerFib::Impl::create(net::IpFamily family) {
         conf.dir24_8.nh_sz = RTE_FIB_DIR24_8_4B;
         conf.dir24_8.num_tbl8 = 1 << 15;
         fib4 = rte_fib_create("peer4", SOCKET_ID_ANY, &conf);
-        return fib4 != nullptr;
+        if (fib4 == nullptr) return false;
+        vector = rte_fib_select_lookup(fib4, RTE_FIB_LOOKUP_DIR24_8_VECTOR_AVX512) == 0;
+        return true;
     }
     rte_fib6_conf conf{};
     conf.type = RTE_FIB6_TRIE;
@@ -52,7 +56,9 @@ bool PeerFib::Impl::create(net::IpFamily family) {
     conf.trie.nh_sz = RTE_FIB6_TRIE_4B;
     conf.trie.num_tbl8 = 1 << 18;
     fib6 = rte_fib6_create("peer6", SOCKET_ID_ANY, &conf);
-    return fib6 != nullptr;
+    if (fib6 == nullptr) return false;
+    vector = rte_fib6_select_lookup(fib6, RTE_FIB6_LOOKUP_TRIE_VECTOR_AVX512) == 0;
+    return true;
 }
 
 bool PeerFib::Impl::add(const RealRoute& route) const {
@@ -75,6 +81,10 @@ std::unique_ptr<PeerFib> PeerFib::make(net::IpFamily family, const std::vector<R
 
 PeerFib::PeerFib(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PeerFib::~PeerFib() = default;
+
+std::string_view PeerFib::variant() const noexcept {
+    return impl_->vector ? "AVX-512" : "scalar";
+}
 
 void PeerFib::set_addresses(const std::vector<net::IpAddress>& addresses) {
     impl_->addresses4.clear();

@@ -1,11 +1,13 @@
 // DPDK's own tables as peers of ours, in the same program on the same routes and addresses: rte_fib
-// (DIR24_8, 4-byte next hops) and rte_fib6 (TRIE, 4-byte next hops), default lookup functions. They
-// hold pointers, so they cannot lie in the arena; here they say what a lookup may cost.
+// (DIR24_8, 4-byte next hops) and rte_fib6 (TRIE, 4-byte next hops), with their AVX-512 lookups where
+// the CPU has them. They hold pointers, so they cannot lie in the arena; here they say what a lookup
+// may cost.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "dataplane/net/address.hh"
@@ -22,6 +24,8 @@ class PeerFib {
     static std::unique_ptr<PeerFib> make(net::IpFamily family,
                                          const std::vector<RealRoute>& routes);
     ~PeerFib();
+    /// Which of its lookup functions answers.
+    [[nodiscard]] std::string_view variant() const noexcept;
     /// Addresses in the form that look_up wants.
     void set_addresses(const std::vector<net::IpAddress>& addresses);
     /// `count` of them from number `at` on; the answers of the last burst lie in `leaves`.

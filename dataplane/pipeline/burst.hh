@@ -47,10 +47,13 @@ struct Live {
 struct Burst {
     std::array<Packet, kMaxBurst> packets;
     std::array<const table::NextHop*, kMaxBurst> nexthops;
-    std::array<table::Fib4Query, kMaxBurst> queries4;
-    std::array<table::Fib6Query, kMaxBurst> queries6;
     std::array<table::Acl4Query, kMaxBurst> acls4;
     std::array<table::Acl6Query, kMaxBurst> acls6;
+    std::array<table::Ref<table::Fib4Root>, kMaxBurst> roots4;
+    std::array<net::Ipv4Address, kMaxBurst> addresses4;
+    std::array<table::Ref<table::Fib6Root>, kMaxBurst> roots6;
+    std::array<net::Ipv6Address, kMaxBurst> addresses6;
+    std::array<table::Leaf, kMaxBurst> leaves;
     Discarded discarded;
 };
 

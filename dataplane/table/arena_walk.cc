@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "dataplane/table/fib_block.hh"
 #include "dataplane/table/fib_rib.hh"
 #include "dataplane/table/fib_trie.hh"
 #include "dataplane/table/vport.hh"
@@ -98,6 +99,63 @@ Status read_node(CheckedArena& arena, std::uint32_t unit, unsigned from, unsigne
     return read_words(*first, node.children, node.covered, node.runs, unit, image);
 }
 
+/// A block of a table taken apart: by slot, 0 for none.
+struct BlockImage {
+    std::array<std::uint32_t, kFibSlots> leaves{};
+    std::array<std::uint32_t, kFibSlots> branches{};
+    std::uint32_t cover = 0;
+};
+
+/// The block that a table's word leads to.
+Status read_block(CheckedArena& arena, std::uint32_t word, BlockImage& image,
+                  std::uint64_t& bytes) {
+    const Ref<FibBlock> ref{word & kFibUnitMask};
+    const bool is_wide = (word & kFibIsWide) != 0;
+    const auto* first = arena.extent(ref);
+    if (first == nullptr) return fail("a FIB block" + at_unit(ref.unit) + " lies beyond the arena");
+    const std::uint64_t starts = first->starts;
+    if ((starts & 1) != 0) {
+        return fail("FIB block" + at_unit(ref.unit) + " keeps a start for its first slot");
+    }
+    const unsigned items = fib_count(starts) + 1;
+    bytes = fib_block_bytes(items, is_wide);
+    if (arena.extent(ref, bytes) == nullptr) {
+        return fail("FIB block" + at_unit(ref.unit) + " ends beyond the arena");
+    }
+    image.cover = first->cover.load(std::memory_order_acquire);
+    unsigned item = 0;
+    for (unsigned slot = 0; slot < kFibSlots; ++slot) {
+        if ((starts & slot_bit(slot)) != 0) ++item;
+        if (!is_wide) {
+            image.leaves[slot] = fib_leaf_of(first->items<std::uint16_t>()[item]).value;
+            continue;
+        }
+        const std::uint32_t own = first->items<std::uint32_t>()[item];
+        if ((own & kFibLeadsOn) == 0) {
+            image.leaves[slot] = fib_leaf_of(own).value;
+        } else {
+            image.branches[slot] = own & kFibUnitMask;
+        }
+    }
+    return {};
+}
+
+bool is_form_of(FibForm form, net::IpFamily family) noexcept {
+    const FibForm large = family == net::IpFamily::ipv4 ? FibForm::table : FibForm::direct;
+    return form == FibForm::trie || form == large;
+}
+
+std::uint64_t root_bytes(FibForm form) noexcept {
+    switch (form) {
+        case FibForm::direct:
+            return sizeof(FibRoot) + kFibDirectEntries * sizeof(FibDirectEntry);
+        case FibForm::table:
+            return sizeof(FibRoot) + kFibTableEntries * sizeof(FibTableWord);
+        default:
+            return sizeof(FibRoot);
+    }
+}
+
 class FibWalk {
   public:
     FibWalk(CheckedArena& arena, net::IpFamily family, SeenUnits& seen, const VisitRoute& visit)
@@ -114,9 +172,15 @@ class FibWalk {
         }
     };
     [[nodiscard]] unsigned address_bits() const { return net::address_bits(family_); }
+    /// Reads what a child leads to; behind `from` bits.
+    using Follow = Status (FibWalk::*)(std::uint32_t child, FibBits bits, unsigned from,
+                                       std::uint32_t inherited);
     Status direct(const FibRoot& root, std::uint32_t inherited);
+    Status table(const FibRoot& root, std::uint32_t inherited);
+    Status table_block(std::uint32_t word, FibBits bits, unsigned from, std::uint32_t inherited);
     Status node(std::uint32_t unit, FibBits bits, unsigned from, std::uint32_t inherited);
-    Status block(Slots slots, FibBits bits, unsigned length, std::uint32_t inherited);
+    Status block(Slots slots, FibBits bits, unsigned length, std::uint32_t inherited,
+                 Follow follow = &FibWalk::node);
 
     CheckedArena& arena_;
     net::IpFamily family_;
@@ -128,17 +192,18 @@ Status FibWalk::root(std::uint32_t unit) {
     if (unit == 0) return {};
     const auto* record = arena_.extent(Ref<FibRoot>{unit});
     if (record == nullptr) return fail("a FIB's root" + at_unit(unit) + " lies beyond the arena");
-    const std::uint32_t form = record->is_direct;
-    if (form > 1) return fail("a FIB's root" + at_unit(unit) + " has no known form");
-    const std::uint64_t bytes =
-        sizeof(FibRoot) + (form == 1 ? kFibDirectEntries * sizeof(FibDirectEntry) : 0);
+    const FibForm form = record->form;
+    if (!is_form_of(form, family_))
+        return fail("a FIB's root" + at_unit(unit) + " has no known form");
+    const std::uint64_t bytes = root_bytes(form);
     if (arena_.extent(Ref<FibRoot>{unit}, bytes) == nullptr) {
         return fail("a FIB's root" + at_unit(unit) + " ends beyond the arena");
     }
     if (!seen_.add(unit, bytes)) return fail("the FIB's root" + at_unit(unit) + " is used twice");
     const std::uint32_t leaf = record->default_leaf.load(std::memory_order_acquire);
     if (leaf != 0) visit_(to_prefix(family_, 0, 0), Leaf{leaf});
-    if (form == 1) return direct(*record, leaf);
+    if (form == FibForm::direct) return direct(*record, leaf);
+    if (form == FibForm::table) return table(*record, leaf);
     return node(record->child.load(std::memory_order_acquire), 0, 0, leaf);
 }
 
@@ -149,6 +214,45 @@ Status FibWalk::direct(const FibRoot& root, std::uint32_t inherited) {
         children[i] = root.direct()[i].child.load(std::memory_order_acquire);
     }
     return block({leaves, children}, 0, 0, inherited);
+}
+
+Status FibWalk::table(const FibRoot& root, std::uint32_t inherited) {
+    std::vector<std::uint32_t> leaves(kFibTableEntries), words(kFibTableEntries);
+    for (std::size_t i = 0; i < kFibTableEntries; ++i) {
+        const std::uint32_t word = fib_table(root)[i].load(std::memory_order_acquire);
+        leaves[i] = (word & kFibLeadsOn) == 0 ? fib_leaf_of(word).value : 0;
+        if ((word & kFibLeadsOn) == 0) continue;
+        words[i] = word;
+        const auto* below = arena_.extent(Ref<FibBlock>{word & kFibUnitMask});
+        if (below == nullptr) {
+            return fail("a FIB block" + at_unit(word & kFibUnitMask) + " lies beyond the arena");
+        }
+        leaves[i] = below->cover.load(std::memory_order_acquire);
+    }
+    return block({leaves, words}, 0, 0, inherited, &FibWalk::table_block);
+}
+
+Status FibWalk::table_block(std::uint32_t word, FibBits bits, unsigned from,
+                            std::uint32_t inherited) {
+    if (word == 0) return {};
+    BlockImage image;
+    std::uint64_t bytes = 0;
+    if (Status read = read_block(arena_, word, image, bytes); !read) return read;
+    const std::uint32_t unit = word & kFibUnitMask;
+    if (!seen_.add(unit, bytes)) return fail("the FIB block" + at_unit(unit) + " is used twice");
+    std::array<std::uint32_t, kFibSlots> children{};
+    for (unsigned slot = 0; slot < kFibSlots; ++slot) {
+        const std::uint32_t branch_unit = image.branches[slot];
+        if (branch_unit == 0) continue;
+        const auto* branch = arena_.extent(Ref<FibBranch>{branch_unit});
+        if (branch == nullptr || !seen_.add(branch_unit, sizeof(FibBranch))) {
+            return fail("the FIB branch" + at_unit(branch_unit) +
+                        " is used twice or lies beyond the arena");
+        }
+        image.leaves[slot] = branch->leaf.load(std::memory_order_acquire);
+        children[slot] = branch->child.load(std::memory_order_acquire);
+    }
+    return block({image.leaves, children}, bits, from, inherited);
 }
 
 Status FibWalk::node(std::uint32_t unit, FibBits bits, unsigned from, std::uint32_t inherited) {
@@ -163,7 +267,8 @@ Status FibWalk::node(std::uint32_t unit, FibBits bits, unsigned from, std::uint3
 }
 
 /// Slots that begin behind `length` bits of the address: one prefix where all have one leaf.
-Status FibWalk::block(Slots slots, FibBits bits, unsigned length, std::uint32_t inherited) {
+Status FibWalk::block(Slots slots, FibBits bits, unsigned length, std::uint32_t inherited,
+                      Follow follow) {
     const std::uint32_t leaf = slots.leaves.front();
     const auto is_same = [leaf](std::uint32_t other) { return other == leaf; };
     const bool has_child =
@@ -176,12 +281,42 @@ Status FibWalk::block(Slots slots, FibBits bits, unsigned length, std::uint32_t 
         }
         if (!has_child) return {};
     }
-    if (slots.leaves.size() == 1) return node(slots.children.front(), bits, length, inherited);
+    if (slots.leaves.size() == 1) {
+        return (this->*follow)(slots.children.front(), bits, length, inherited);
+    }
     // Beyond the address's end there is nothing to tell slots apart.
     if (length >= address_bits()) return fail("a FIB tells apart what is beyond an address");
     const FibBits upper = FibBits{1} << (127 - length);
-    if (Status done = block(slots.half(0), bits, length + 1, inherited); !done) return done;
-    return block(slots.half(1), bits | upper, length + 1, inherited);
+    if (Status done = block(slots.half(0), bits, length + 1, inherited, follow); !done) return done;
+    return block(slots.half(1), bits | upper, length + 1, inherited, follow);
+}
+
+/// Sets `leaf` to what the table of a large IPv4 FIB says; the trie below the address's /24, or 0.
+Result<std::uint32_t> enter_table(CheckedArena& arena, const FibRoot& root, FibBits key,
+                                  std::uint32_t& leaf) {
+    const std::uint32_t word =
+        fib_table(root)[static_cast<std::size_t>(key >> (128 - kFibTableBits))].load(
+            std::memory_order_acquire);
+    if ((word & kFibLeadsOn) == 0) {
+        if (word != 0) leaf = fib_leaf_of(word).value;
+        return 0u;
+    }
+    BlockImage image;
+    std::uint64_t bytes = 0;
+    if (Status read = read_block(arena, word, image, bytes); !read) {
+        return tl::unexpected(read.error());
+    }
+    if (image.cover != 0) leaf = image.cover;
+    const unsigned slot = fib_group(key, kFibTableBits);
+    if (image.leaves[slot] != 0) leaf = image.leaves[slot];
+    if (image.branches[slot] == 0) return 0u;
+    const auto* branch = arena.extent(Ref<FibBranch>{image.branches[slot]});
+    if (branch == nullptr) {
+        return fail("a FIB branch" + at_unit(image.branches[slot]) + " lies beyond the arena");
+    }
+    const std::uint32_t own = branch->leaf.load(std::memory_order_acquire);
+    if (own != 0) leaf = own;
+    return branch->child.load(std::memory_order_acquire);
 }
 
 }  // namespace
@@ -211,18 +346,24 @@ Result<Leaf> find_leaf(CheckedArena& arena, net::IpFamily family, std::uint32_t 
     std::uint32_t leaf = record->default_leaf.load(std::memory_order_acquire);
     std::uint32_t unit = record->child.load(std::memory_order_acquire);
     unsigned from = 0;
-    if (record->is_direct != 0) {
-        constexpr std::uint64_t kBytes =
-            sizeof(FibRoot) + kFibDirectEntries * sizeof(FibDirectEntry);
-        if (arena.extent(Ref<FibRoot>{root}, kBytes) == nullptr) {
-            return fail("a FIB's root" + at_unit(root) + " ends beyond the arena");
-        }
+    if (!is_form_of(record->form, family)) {
+        return fail("a FIB's root" + at_unit(root) + " has no known form");
+    }
+    if (arena.extent(Ref<FibRoot>{root}, root_bytes(record->form)) == nullptr) {
+        return fail("a FIB's root" + at_unit(root) + " ends beyond the arena");
+    }
+    if (record->form == FibForm::direct) {
         const auto& entry =
             record->direct()[static_cast<std::size_t>(key >> (128 - kFibDirectBits))];
         const std::uint32_t own = entry.leaf.load(std::memory_order_acquire);
         leaf = own != 0 ? own : leaf;
         unit = entry.child.load(std::memory_order_acquire);
         from = kFibDirectBits;
+    } else if (record->form == FibForm::table) {
+        const auto entered = enter_table(arena, *record, key, leaf);
+        if (!entered) return tl::unexpected(entered.error());
+        unit = *entered;
+        from = kFibBlockEnd;
     }
     while (unit != 0) {
         NodeImage image;

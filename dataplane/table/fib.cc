@@ -1,10 +1,14 @@
 // The reader's side of the FIB: see fib_trie.hh for the structure.
 #include "dataplane/table/fib.hh"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
+#include <type_traits>
 
+#include "dataplane/table/fib_block.hh"
+#include "dataplane/table/fib_lookup.hh"
 #include "dataplane/table/fib_trie.hh"
 
 namespace wye::table {
@@ -50,7 +54,7 @@ template <class Key>
 void enter(const FibRoot& root, Walk<Key>& walk) noexcept {
     walk.erases = root.erases.load(std::memory_order_acquire);
     walk.leaf = root.default_leaf.load(std::memory_order_acquire);
-    if (root.is_direct == 0) {
+    if (root.form != FibForm::direct) {
         walk.child = root.child.load(std::memory_order_acquire);
         return;
     }
@@ -105,12 +109,42 @@ Leaf finish(const Walk<Key>& walk) noexcept {
 /// that of a route erased meanwhile: a worker never waits for the writer.
 constexpr int kTries = 8;
 
+/// Down the table of a large IPv4 FIB as far as it goes.
+void enter_table(ArenaView arena, const FibRoot& root, Walk<Key4>& walk) noexcept {
+    const std::uint32_t word =
+        fib_table(root)[walk.key.top() >> (64 - kFibTableBits)].load(std::memory_order_acquire);
+    Leaf leaf = fib_leaf_of(word);
+    if ((word & kFibLeadsOn) != 0) {
+        const FibBlock& block = *arena.at(Ref<FibBlock>{word & kFibUnitMask});
+        walk.key.drop(kFibTableBits);
+        const unsigned item =
+            block.item_of(static_cast<unsigned>(walk.key.top() >> (64 - kFibStride)));
+        walk.key.drop(kFibStride);
+        leaf = Leaf::none();
+        if ((word & kFibIsWide) == 0) {
+            leaf = fib_leaf_of(block.items<std::uint16_t>()[item]);
+        } else if (const std::uint32_t own = block.items<std::uint32_t>()[item];
+                   (own & kFibLeadsOn) == 0) {
+            leaf = fib_leaf_of(own);
+        } else {
+            const FibBranch& branch = *arena.at(Ref<FibBranch>{own & kFibUnitMask});
+            leaf = Leaf{branch.leaf.load(std::memory_order_acquire)};
+            walk.child = branch.child.load(std::memory_order_acquire);
+        }
+        if (leaf.is_none()) leaf = Leaf{block.cover.load(std::memory_order_acquire)};
+    }
+    if (!leaf.is_none()) walk.leaf = leaf.value;
+}
+
 template <class Key>
 Leaf lookup_one(ArenaView arena, const FibRoot& root, const Key& key) noexcept {
     Leaf leaf;
     for (int i = 0; i < kTries; ++i) {
         Walk<Key> walk(key);
         enter(root, walk);
+        if constexpr (std::is_same_v<Key, Key4>) {
+            if (root.form == FibForm::table) enter_table(arena, root, walk);
+        }
         while (walk.child != 0) descend(arena, walk);
         leaf = finish(walk);
         if (root.erases.load(std::memory_order_acquire) == walk.erases) break;
@@ -118,25 +152,35 @@ Leaf lookup_one(ArenaView arena, const FibRoot& root, const Key& key) noexcept {
     return leaf;
 }
 
-constexpr std::size_t kBurst = 64;
+constexpr std::size_t kBurst = kFibBurst;
 
-/// All walks go one node down in turn, each prefetching the node that it visits next.
-template <class Key, class Query>
-void lookup_burst(ArenaView arena, Query* queries, std::size_t count) noexcept {
+/// Which queries of a burst are meant.
+struct Selection {
+    std::array<std::uint8_t, kBurst> index;
+    std::size_t count = 0;
+    void add(std::size_t i) noexcept { index[count++] = static_cast<std::uint8_t>(i); }
+};
+
+/// Tries and direct roots: all walks go one node down in turn, each prefetching the node that it
+/// visits next. The roots of those selected are not null.
+template <class Key, class Root, class Address>
+void walk_burst(ArenaView arena, std::span<const Ref<Root>> root_of,
+                std::span<const Address> addresses, std::span<Leaf> leaves,
+                const Selection& selected) noexcept {
     std::array<const FibRoot*, kBurst> roots;
     std::array<std::uint8_t, kBurst> active;
     alignas(64) std::byte storage[kBurst * sizeof(Walk<Key>)];
     auto* walks = reinterpret_cast<Walk<Key>*>(storage);
-    for (std::size_t i = 0; i < count; ++i) {
-        new (walks + i) Walk<Key>(Key(queries[i].address));
-        roots[i] = queries[i].root ? arena.at(queries[i].root) : nullptr;
-        if (roots[i] != nullptr && roots[i]->is_direct != 0) {
+    for (std::size_t i = 0; i < selected.count; ++i) {
+        new (walks + i) Walk<Key>(Key(addresses[selected.index[i]]));
+        roots[i] = arena.at(root_of[selected.index[i]]);
+        if (roots[i]->form == FibForm::direct) {
             __builtin_prefetch(roots[i]->direct() + (walks[i].key.top() >> (64 - kFibDirectBits)));
         }
     }
     std::size_t live = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        if (roots[i] != nullptr) enter(*roots[i], walks[i]);
+    for (std::size_t i = 0; i < selected.count; ++i) {
+        enter(*roots[i], walks[i]);
         if (walks[i].child == 0) continue;
         __builtin_prefetch(arena.at(Ref<FibNode>{walks[i].child}));
         active[live++] = static_cast<std::uint8_t>(i);
@@ -155,30 +199,79 @@ void lookup_burst(ArenaView arena, Query* queries, std::size_t count) noexcept {
         }
         live = still;
     }
-    for (std::size_t i = 0; i < count; ++i) {
-        queries[i].leaf = finish(walks[i]);
-        if (roots[i] != nullptr &&
-            roots[i]->erases.load(std::memory_order_acquire) != walks[i].erases) [[unlikely]] {
-            queries[i].leaf = lookup_one(arena, *roots[i], Key(queries[i].address));
+    for (std::size_t i = 0; i < selected.count; ++i) {
+        Leaf& leaf = leaves[selected.index[i]];
+        leaf = finish(walks[i]);
+        if (roots[i]->erases.load(std::memory_order_acquire) != walks[i].erases) [[unlikely]] {
+            leaf = lookup_one(arena, *roots[i], Key(addresses[selected.index[i]]));
         }
     }
 }
 
-template <class Key, class Query>
-void lookup_all(ArenaView arena, std::span<Query> queries) noexcept {
-    for (std::size_t first = 0; first < queries.size(); first += kBurst) {
-        lookup_burst<Key>(arena, queries.data() + first, std::min(kBurst, queries.size() - first));
+/// Roots of one burst, sorted by what lies below them.
+struct Sorted {
+    Selection tables, others;
+};
+
+template <class Root>
+Sorted sort_roots(ArenaView arena, std::span<const Ref<Root>> roots,
+                  std::span<Leaf> leaves) noexcept {
+    Sorted sorted;
+    for (std::size_t i = 0; i < roots.size(); ++i) {
+        if (!roots[i]) {
+            leaves[i] = Leaf::none();
+        } else if (arena.at(roots[i])->form == FibForm::table) {
+            sorted.tables.add(i);
+        } else {
+            sorted.others.add(i);
+        }
     }
+    return sorted;
+}
+
+/// Those of a mixed burst that have a table are drawn together, so that they go in one burst.
+void lookup_selected_tables(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
+                            std::span<const net::Ipv4Address> addresses, std::span<Leaf> leaves,
+                            const Selection& selected) noexcept {
+    std::array<Ref<Fib4Root>, kBurst> own_roots;
+    std::array<net::Ipv4Address, kBurst> own_addresses;
+    std::array<Leaf, kBurst> answers;
+    for (std::size_t j = 0; j < selected.count; ++j) {
+        own_roots[j] = roots[selected.index[j]];
+        own_addresses[j] = addresses[selected.index[j]];
+    }
+    fib_variant_in_use().lookup_tables(arena, own_roots.data(), own_addresses.data(),
+                                       answers.data(), selected.count);
+    for (std::size_t j = 0; j < selected.count; ++j) leaves[selected.index[j]] = answers[j];
+}
+
+bool are_one(std::span<const Ref<Fib4Root>> roots) noexcept {
+    std::uint32_t differ = 0;
+    for (const Ref<Fib4Root> root : roots) differ |= root.unit ^ roots[0].unit;
+    return differ == 0;
 }
 
 }  // namespace
 
-void lookup_fib4(ArenaView arena, std::span<Fib4Query> queries) noexcept {
-    lookup_all<Key4>(arena, queries);
+void lookup_fib4(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
+                 std::span<const net::Ipv4Address> addresses, std::span<Leaf> leaves) noexcept {
+    if (roots.empty()) return;
+    if (roots[0] && are_one(roots) && arena.at(roots[0])->form == FibForm::table) {
+        fib_variant_in_use().lookup_tables(arena, roots.data(), addresses.data(), leaves.data(),
+                                           roots.size());
+        return;
+    }
+    const Sorted sorted = sort_roots(arena, roots, leaves);
+    if (sorted.tables.count != 0) {
+        lookup_selected_tables(arena, roots, addresses, leaves, sorted.tables);
+    }
+    if (sorted.others.count != 0) walk_burst<Key4>(arena, roots, addresses, leaves, sorted.others);
 }
 
-void lookup_fib6(ArenaView arena, std::span<Fib6Query> queries) noexcept {
-    lookup_all<Key6>(arena, queries);
+void lookup_fib6(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
+                 std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept {
+    const Sorted sorted = sort_roots(arena, roots, leaves);
+    if (sorted.others.count != 0) walk_burst<Key6>(arena, roots, addresses, leaves, sorted.others);
 }
 
 Leaf lookup_fib4(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept {
@@ -187,6 +280,14 @@ Leaf lookup_fib4(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) 
 
 Leaf lookup_fib6(ArenaView arena, Ref<Fib6Root> root, const net::Ipv6Address& address) noexcept {
     return root ? lookup_one(arena, *arena.at(root), Key6(address)) : Leaf::none();
+}
+
+Leaf lookup_in_table(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept {
+    return lookup_one(arena, *arena.at(root), Key4(address));
+}
+
+std::string_view fib_variant() noexcept {
+    return fib_variant_in_use().name;
 }
 
 }  // namespace wye::table

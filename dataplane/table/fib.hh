@@ -5,13 +5,14 @@
 // state between two stores of the writer is a valid table for a concurrent reader, and a route is
 // atomic for its prefix.
 //
-// Structure: see dataplane/table/fib_trie.hh.
+// Structure: see dataplane/table/fib_trie.hh and fib_block.hh.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "dataplane/net/address.hh"
 #include "dataplane/table/arena.hh"
@@ -21,20 +22,17 @@
 
 namespace wye::table {
 
-struct Fib4Query {
-    Ref<Fib4Root> root;  // null: no route
-    net::Ipv4Address address;
-    Leaf leaf;  // the answer
-};
-struct Fib6Query {
-    Ref<Fib6Root> root;
-    net::Ipv6Address address;
-    Leaf leaf;
-};
+/// Looks up addresses[i] in the FIB with roots[i], for all i: leaves[i] is the answer. A null root
+/// has no routes. The spans are of one size, at most 64; roots may differ. Interleaves the lookups'
+/// memory accesses. No lookup waits for the writer.
+void lookup_fib4(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
+                 std::span<const net::Ipv4Address> addresses, std::span<Leaf> leaves) noexcept;
+void lookup_fib6(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
+                 std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept;
+constexpr std::size_t kFibBurst = 64;
 
-/// At most 64 queries; roots may differ within a burst. Interleaves the queries' memory accesses.
-void lookup_fib4(ArenaView arena, std::span<Fib4Query> queries) noexcept;
-void lookup_fib6(ArenaView arena, std::span<Fib6Query> queries) noexcept;
+/// Which variant of the lookups this CPU gets: "AVX-512", "AVX2" or "x86-64-v2".
+std::string_view fib_variant() noexcept;
 
 /// One lookup: for the slow path and for tests.
 Leaf lookup_fib4(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept;

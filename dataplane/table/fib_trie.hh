@@ -14,8 +14,9 @@
 // 2015); the popcounts index compressed arrays as there.
 //
 // Root: an empty VRF has none. A small one has 64 bytes with the leaf of /0 and the top node. A
-// large one has 2^18 entries (leaf of the prefixes up to /18, child) behind it: 2 MiB, and an IPv4
-// /24 is in the first node, an IPv6 /48 in the fifth at most.
+// large one of IPv6 has 2^18 entries (leaf of the prefixes up to /18, child) behind it: 2 MiB, and
+// a /48 is in the fifth node at most. A large one of IPv4 has a table (fib_block.hh), and tries
+// where there are prefixes longer than /24.
 //
 // Concurrency: blocks are immutable but for their child words. A reader may hold an old block,
 // whose children go on being valid until a grace period has passed. What it could see wrong is a
@@ -59,11 +60,18 @@ struct FibDirectEntry {
     std::atomic<std::uint32_t> child;
 };
 
+/// What lies below a root. Small VRFs: a trie alone.
+enum class FibForm : std::uint32_t {
+    trie = 0,
+    direct = 1,  // large, IPv6: 2^18 FibDirectEntry behind the root
+    table = 2,   // large, IPv4: 2^18 words behind the root (fib_block.hh)
+};
+
 struct alignas(64) FibRoot {
     std::atomic<std::uint32_t> default_leaf;  // of the prefix of length 0
-    std::atomic<std::uint32_t> child;         // top node, unless is_direct
+    std::atomic<std::uint32_t> child;         // top node of the form `trie`
     std::atomic<std::uint32_t> erases;
-    std::uint32_t is_direct;
+    FibForm form;
     [[nodiscard]] const FibDirectEntry* direct() const noexcept {
         return reinterpret_cast<const FibDirectEntry*>(this + 1);
     }

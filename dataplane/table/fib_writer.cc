@@ -6,18 +6,21 @@
 #include "dataplane/base/check.hh"
 #include "dataplane/table/fib.hh"
 #include "dataplane/table/fib_rib.hh"
+#include "dataplane/table/fib_table_writer.hh"
 #include "dataplane/table/fib_trie_writer.hh"
 
 namespace wye::table {
 namespace {
 
-/// A direct-indexed root of 2 MiB pays off when the trie below it is of its size.
+/// A direct-indexed root of 1 or 2 MiB pays off when the trie below it is of its size.
 constexpr std::size_t kMakeDirectAt = 8192;
 /// Far enough below, so that a VRF at the border does not go to and fro.
 constexpr std::size_t kDropDirectAt = 2048;
 
-constexpr std::size_t root_bytes(bool is_direct) noexcept {
-    return sizeof(FibRoot) + (is_direct ? kFibDirectEntries * sizeof(FibDirectEntry) : 0);
+constexpr std::size_t root_bytes(FibForm form) noexcept {
+    if (form == FibForm::table) return FibTableWriter::root_bytes();
+    return sizeof(FibRoot) +
+           (form == FibForm::direct ? kFibDirectEntries * sizeof(FibDirectEntry) : 0);
 }
 
 }  // namespace
@@ -27,21 +30,22 @@ struct FibWriter::Impl {
     net::IpFamily family;
     std::atomic<std::uint32_t>& published;
     FibTrieWriter tries;
+    FibTableWriter table;
     FibRib rib;
     std::size_t make_direct_at = kMakeDirectAt;
 
     Impl(ArenaWriter& a, net::IpFamily f, std::atomic<std::uint32_t>& root)
-        : arena(a), family(f), published(root), tries(a) {}
+        : arena(a), family(f), published(root), tries(a), table(a, tries) {}
 
     [[nodiscard]] Ref<FibRoot> root() const noexcept {
         return {published.load(std::memory_order_relaxed)};
     }
     [[nodiscard]] FibRoot& root_record() noexcept { return *arena.writable(root()); }
-    [[nodiscard]] Ref<FibRoot> make_root(bool is_direct);
+    [[nodiscard]] Ref<FibRoot> make_root(FibForm form);
 
     /// The trie below which a prefix longer than the direct bits, or any in a small root, lies.
     static FibTrieWriter::Trie trie_of(FibRoot& root, FibBits bits, bool is_published) {
-        if (root.is_direct == 0) return {root.child, 0, is_published};
+        if (root.form == FibForm::trie) return {root.child, 0, is_published};
         return {root.direct()[bits >> (128 - kFibDirectBits)].child, kFibDirectBits, is_published};
     }
     void fill_direct(FibRoot& root, FibBits bits, unsigned length) const;
@@ -49,14 +53,14 @@ struct FibWriter::Impl {
     bool fill_root(FibRoot& root);
     void drop_root(Ref<FibRoot> ref, bool was_published);
     void choose_form();
-    bool change_form(bool to_direct);
+    bool change_form(FibForm form);
 };
 
-Ref<FibRoot> FibWriter::Impl::make_root(bool is_direct) {
-    const auto ref = arena.allocate<FibRoot>(root_bytes(is_direct));
+Ref<FibRoot> FibWriter::Impl::make_root(FibForm form) {
+    const auto ref = arena.allocate<FibRoot>(root_bytes(form));
     if (!ref) return ref;
     auto* made = new (arena.writable(ref)) FibRoot{};
-    made->is_direct = is_direct ? 1 : 0;
+    made->form = form;
     return ref;
 }
 
@@ -93,7 +97,8 @@ bool FibWriter::Impl::publish_change(const FibRib::Prefix& prefix, bool erased) 
         record.default_leaf.store(rib.default_leaf().value, std::memory_order_release);
         return true;
     }
-    if (record.is_direct != 0 && prefix.length <= kFibDirectBits) {
+    if (record.form == FibForm::table) return table.change(record, rib, prefix, erased, true);
+    if (record.form == FibForm::direct && prefix.length <= kFibDirectBits) {
         fill_direct(record, prefix.bits, prefix.length);
         return true;
     }
@@ -108,9 +113,10 @@ bool FibWriter::Impl::publish_change(const FibRib::Prefix& prefix, bool erased) 
 /// All routes into a root that nobody sees yet.
 bool FibWriter::Impl::fill_root(FibRoot& root) {
     root.default_leaf.store(rib.default_leaf().value, std::memory_order_relaxed);
-    if (root.is_direct != 0) fill_direct(root, 0, 0);
+    if (root.form == FibForm::table) return table.fill(root, rib);
+    if (root.form == FibForm::direct) fill_direct(root, 0, 0);
     return rib.each_node([&](FibBits bits, unsigned position) {
-        if (root.is_direct != 0 && position < kFibDirectBits) return true;
+        if (root.form == FibForm::direct && position < kFibDirectBits) return true;
         FibLeaves leaves;
         rib.expand(bits, position, leaves);
         return tries.put(trie_of(root, bits, false), bits, position, leaves);
@@ -119,20 +125,21 @@ bool FibWriter::Impl::fill_root(FibRoot& root) {
 
 void FibWriter::Impl::drop_root(Ref<FibRoot> ref, bool was_published) {
     FibRoot& record = *arena.writable(ref);
-    const bool is_direct = record.is_direct != 0;
+    const FibForm form = record.form;
     tries.drop(record.child, was_published);
-    for (std::uint32_t i = 0; is_direct && i < kFibDirectEntries; ++i) {
+    if (form == FibForm::table) table.drop(record, was_published);
+    for (std::uint32_t i = 0; form == FibForm::direct && i < kFibDirectEntries; ++i) {
         tries.drop(record.direct()[i].child, was_published);
     }
     if (was_published) {
-        arena.retire(ref, root_bytes(is_direct));
+        arena.retire(ref, root_bytes(form));
     } else {
-        arena.discard(ref, root_bytes(is_direct));
+        arena.discard(ref, root_bytes(form));
     }
 }
 
-bool FibWriter::Impl::change_form(bool to_direct) {
-    const Ref<FibRoot> made = make_root(to_direct);
+bool FibWriter::Impl::change_form(FibForm form) {
+    const Ref<FibRoot> made = make_root(form);
     if (!made) return false;
     if (!fill_root(*arena.writable(made))) {
         drop_root(made, false);
@@ -152,11 +159,12 @@ void FibWriter::Impl::choose_form() {
         drop_root(old, true);
         return;
     }
-    const bool is_direct = root_record().is_direct != 0;
-    if (!is_direct && rib.size() >= make_direct_at) {
-        make_direct_at = change_form(true) ? kMakeDirectAt : rib.size() * 2;
-    } else if (is_direct && rib.size() <= kDropDirectAt && rib.size() % 256 == 0) {
-        change_form(false);
+    const bool is_small = root_record().form == FibForm::trie;
+    if (is_small && rib.size() >= make_direct_at) {
+        const FibForm large = family == net::IpFamily::ipv4 ? FibForm::table : FibForm::direct;
+        make_direct_at = change_form(large) ? kMakeDirectAt : rib.size() * 2;
+    } else if (!is_small && rib.size() <= kDropDirectAt && rib.size() % 256 == 0) {
+        change_form(FibForm::trie);
     }
 }
 
@@ -166,12 +174,12 @@ FibWriter::FibWriter(FibWriter&&) noexcept = default;
 FibWriter::~FibWriter() = default;
 
 bool FibWriter::insert(const net::IpPrefix& prefix, Leaf leaf) {
-    WYE_CHECK(prefix.address.family == impl_->family && !leaf.is_none(),
+    WYE_CHECK(prefix.address.family == impl_->family && !leaf.is_none() && fib_holds(leaf),
               "a route of this family with a leaf");
     const auto key = FibRib::prefix_of(prefix);
     const bool is_first = impl_->rib.size() == 0;
     if (is_first) {
-        const Ref<FibRoot> made = impl_->make_root(false);
+        const Ref<FibRoot> made = impl_->make_root(FibForm::trie);
         if (!made) return false;
         impl_->published.store(made.unit, std::memory_order_release);
     }

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <unordered_map>
+#include <deque>
+#include <string>
+#include <vector>
 
 #include "tests/unit/table/fib_fixture.hh"
 #include "tests/unit/table/real_table.hh"
@@ -23,18 +25,43 @@ Leaf hop(std::uint32_t id) {
     return Leaf::of(NextHopId{id});
 }
 
-class Fib : public testing::TestWithParam<IpFamily> {};
-INSTANTIATE_TEST_SUITE_P(Families, Fib, testing::Values(IpFamily::ipv4, IpFamily::ipv6),
-                         [](const auto& families) {
-                             return families.param == IpFamily::ipv4 ? "ipv4" : "ipv6";
-                         });
+/// Every variant of the lookups goes through all tests.
+struct Case {
+    IpFamily family;
+    const FibVariant* variant;
+};
+
+std::vector<Case> cases() {
+    std::vector<Case> all;
+    for (const FibVariant& variant : fib_variants()) {
+        if (!variant.is_supported()) continue;
+        all.push_back({IpFamily::ipv4, &variant});
+        all.push_back({IpFamily::ipv6, &variant});
+    }
+    return all;
+}
+
+class Fib : public testing::TestWithParam<Case> {
+  protected:
+    Fib() { use_fib_variant(*GetParam().variant); }
+    ~Fib() override { use_fib_variant(before_); }
+    static IpFamily family() { return GetParam().family; }
+
+  private:
+    const FibVariant& before_ = fib_variant_in_use();
+};
+INSTANTIATE_TEST_SUITE_P(Cases, Fib, testing::ValuesIn(cases()), [](const auto& with) {
+    std::string name = with.param.family == IpFamily::ipv4 ? "ipv4_" : "ipv6_";
+    for (const char c : std::string(with.param.variant->name)) name += c == '-' ? '_' : c;
+    return name;
+});
 
 // standards 28: any prefix length is a route like any other; no shortcut at /64.
 TEST_P(Fib, EveryPrefixLengthIsARoute) {
-    Crowd crowd(GetParam(), 1);
-    const unsigned bits = net::address_bits(GetParam());
+    Crowd crowd(family(), 1);
+    const unsigned bits = net::address_bits(family());
     for (int round = 0; round < 3; ++round) {
-        FibUnderTest fib(GetParam());
+        FibUnderTest fib(family());
         NaiveFib naive;
         const IpAddress address = crowd.address();
         for (unsigned length = 0; length <= bits; ++length) {
@@ -61,8 +88,8 @@ TEST_P(Fib, EveryPrefixLengthIsARoute) {
 
 TEST_P(Fib, RandomOperationsAgainstTheNaiveModel) {
     for (unsigned seed = 0; seed < 12; ++seed) {
-        Crowd crowd(GetParam(), seed);
-        FibUnderTest fib(GetParam());
+        Crowd crowd(family(), seed);
+        FibUnderTest fib(family());
         NaiveFib naive;
         const std::size_t crowding = 5u << seed % 7;  // about how many routes there are
         for (int i = 0; i < 2500; ++i) {
@@ -105,8 +132,8 @@ TEST_P(Fib, RandomOperationsAgainstTheNaiveModel) {
 
 TEST_P(Fib, AFullArenaChangesNothing) {
     for (unsigned seed = 0; seed < 6; ++seed) {
-        Crowd crowd(GetParam(), 100 + seed);
-        FibUnderTest fib(GetParam(), 4096u << seed % 4);
+        Crowd crowd(family(), 100 + seed);
+        FibUnderTest fib(family(), 4096u << seed % 4);
         NaiveFib naive;
         unsigned refused = 0;
         for (int i = 0; i < 3000; ++i) {
@@ -162,11 +189,11 @@ void compare(const FibUnderTest& fib, const ModelByLength& model,
 // The real table, every 16th prefix: it is large enough for a direct-indexed root and goes back to
 // a small one.
 TEST_P(Fib, ThePublicTableAgainstAModel) {
-    auto routes = read_real_table(GetParam(), 16);
+    auto routes = read_real_table(family(), 16);
     ASSERT_GT(routes.size(), 10000u) << "bench/data/bgp-prefixes.txt.gz cannot be read: needs zcat";
-    Crowd crowd(GetParam(), 7);
+    Crowd crowd(family(), 7);
     std::shuffle(routes.begin(), routes.end(), crowd.engine());
-    FibUnderTest fib(GetParam(), 256 << 20);
+    FibUnderTest fib(family(), 256 << 20);
     ModelByLength model;
     std::vector<IpAddress> addresses;
     const auto check_around = [&](const IpPrefix& prefix) {
@@ -207,13 +234,140 @@ TEST_P(Fib, ThePublicTableAgainstAModel) {
     EXPECT_EQ(fib.arena.used_bytes(), 0u);
 }
 
+/// Company that makes a FIB large, apart from where a crowd is.
+void make_large(FibUnderTest& fib, ModelByLength& model) {
+    for (std::uint32_t i = 0; i < 8300; ++i) {
+        IpAddress address = ip("100.64.0.0");
+        if (fib.family == IpFamily::ipv6) address = ip("6440::");
+        address.bytes[2] = static_cast<std::uint8_t>(i >> 8);
+        address.bytes[3] = static_cast<std::uint8_t>(i);
+        const IpPrefix prefix{address, 32};
+        ASSERT_TRUE(fib.writer.insert(prefix, hop(i % 7)));
+        model.lengths[32].insert_or_assign(address, hop(i % 7));
+        if (i % 64 == 0) fib.reclaim();
+    }
+    ASSERT_NE(fib.form(), FibForm::trie);
+}
+
+TEST_P(Fib, RandomOperationsInALargeFib) {
+    for (unsigned seed = 0; seed < 3; ++seed) {
+        Crowd crowd(family(), 200 + seed);
+        // The second and third are full now and then: nothing has changed then.
+        FibUnderTest fib(family(), 16 << 20);
+        ModelByLength model;
+        make_large(fib, model);
+        fib.reclaim();
+        std::vector<Ref<std::byte>> ballast;
+        while (seed != 0) {
+            const auto held = fib.arena.allocate<std::byte>(64);
+            if (!held) break;
+            ballast.push_back(held);
+        }
+        for (unsigned i = 0; i < seed * 256; ++i) {
+            fib.arena.discard(ballast.back(), 64);
+            ballast.pop_back();
+        }
+        std::vector<IpPrefix> there;
+        unsigned refused = 0;
+        for (int i = 0; i < 6000; ++i) {
+            IpPrefix prefix = crowd.prefix();
+            auto& routes = model.lengths[prefix.length];
+            if (prefix.length < 8 && i % 32 != 0) continue;
+            if (crowd.random() % 5 < (i / 2000 % 2 == 0 ? 3u : 1u)) {
+                const Leaf leaf = crowd.leaf();
+                if (fib.writer.insert(prefix, leaf)) {
+                    routes.insert_or_assign(prefix.address, leaf);
+                    there.push_back(prefix);
+                } else {
+                    ++refused;
+                }
+            } else if (!there.empty()) {
+                prefix = there[crowd.random() % there.size()];
+                auto& own = model.lengths[prefix.length];
+                if (fib.writer.erase(prefix)) {
+                    ASSERT_EQ(own.erase(prefix.address), 1u);
+                } else if (own.contains(prefix.address)) {
+                    ++refused;
+                }
+            }
+            auto addresses = crowd.around(prefix);
+            for (int j = 0; j < 20; ++j) addresses.push_back(crowd.address());
+            compare(fib, model, addresses);
+            for (const auto& a : addresses) ASSERT_EQ(fib.lookup(a), model.lookup(a));
+            if (i % 50 == 0) fib.reclaim();
+        }
+        EXPECT_EQ(refused != 0, seed != 0);
+        for (const auto held : ballast) fib.arena.discard(held, 64);
+        for (const IpPrefix& prefix : there) {
+            fib.reclaim();
+            ASSERT_EQ(fib.writer.erase(prefix),
+                      model.lengths[prefix.length].erase(prefix.address) == 1);
+        }
+        std::vector<IpAddress> all;
+        for (const auto& [address, leaf] : model.lengths[32]) all.push_back(address);
+        compare(fib, model, all);
+        fib.writer.clear();
+        fib.reclaim();
+        EXPECT_EQ(fib.arena.used_bytes(), 0u);
+    }
+}
+
+// Two large ones, a small one, an empty one in the same burst.
+TEST_P(Fib, ABurstOfSeveralLargeFibs) {
+    Crowd crowd(family(), 300);
+    FibUnderTest fib(family());
+    ModelByLength models[4];
+    make_large(fib, models[0]);
+    std::atomic<std::uint32_t> roots[4] = {};
+    std::deque<FibWriter> writers;
+    for (auto& root : roots) writers.emplace_back(fib.arena, family(), root);
+    for (std::size_t w = 0; w < 3; ++w) {
+        for (std::uint32_t i = 0; i < (w == 2 ? 50u : 9000u); ++i) {
+            const IpPrefix prefix = crowd.prefix();
+            const Leaf leaf = crowd.leaf();
+            ASSERT_TRUE(writers[w].insert(prefix, leaf));
+            models[w + 1].lengths[prefix.length].insert_or_assign(prefix.address, leaf);
+            if (i % 64 == 0) fib.reclaim();
+        }
+    }
+    const std::uint32_t units[] = {fib.root.load(), roots[0].load(), roots[1].load(),
+                                   roots[2].load()};
+    for (int round = 0; round < 300; ++round) {
+        const std::size_t count = 1 + crowd.random() % kFibBurst;
+        const std::uint32_t kinds = 1 + crowd.random() % 4;
+        std::vector<IpAddress> addresses;
+        std::vector<std::size_t> which;
+        for (std::size_t i = 0; i < count; ++i) {
+            addresses.push_back(crowd.address());
+            which.push_back(crowd.random() % kinds);
+        }
+        std::vector<Leaf> leaves(count, hop(99));
+        if (family() == IpFamily::ipv4) {
+            std::vector<Ref<Fib4Root>> from;
+            std::vector<net::Ipv4Address> keys;
+            for (std::size_t i = 0; i < count; ++i) from.push_back({units[which[i]]});
+            for (const auto& a : addresses) keys.push_back(a.ipv4());
+            lookup_fib4(fib.arena.view(), from, keys, leaves);
+        } else {
+            std::vector<Ref<Fib6Root>> from;
+            std::vector<net::Ipv6Address> keys;
+            for (std::size_t i = 0; i < count; ++i) from.push_back({units[which[i]]});
+            for (const auto& a : addresses) keys.push_back(a.ipv6());
+            lookup_fib6(fib.arena.view(), from, keys, leaves);
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            ASSERT_EQ(leaves[i], models[which[i]].lookup(addresses[i])) << which[i];
+        }
+    }
+}
+
 // A direct-indexed root that does not fit, or fits but not the nodes below it, is done without.
 TEST_P(Fib, AnArenaTooSmallForADirectRoot) {
-    const auto routes = read_real_table(GetParam(), GetParam() == IpFamily::ipv4 ? 90 : 15);
+    const auto routes = read_real_table(family(), family() == IpFamily::ipv4 ? 90 : 15);
     ASSERT_GT(routes.size(), 10000u);
-    Crowd crowd(GetParam(), 8);
+    Crowd crowd(family(), 8);
     for (std::uint64_t heap_bytes = 512 << 10; heap_bytes < 8 << 20; heap_bytes += 448 << 10) {
-        FibUnderTest fib(GetParam(), heap_bytes);
+        FibUnderTest fib(family(), heap_bytes);
         ModelByLength model;
         std::vector<IpAddress> addresses;
         for (std::size_t i = 0; i < routes.size(); ++i) {
@@ -273,18 +427,16 @@ TEST(FibRoutes, ABurstMayHaveSeveralRootsAndNone) {
     FibWriter other(fib.arena, IpFamily::ipv4, other_root);
     ASSERT_TRUE(fib.writer.insert(prefix_of("10.0.0.0/8"), hop(1)));
     ASSERT_TRUE(other.insert(prefix_of("10.0.0.0/8"), hop(2)));
-    std::vector<Fib4Query> queries;
-    const std::uint32_t roots[] = {fib.root.load(), other_root.load(), 0};
-    for (int i = 0; i < 150; ++i) {  // more than one burst
-        queries.push_back({Ref<Fib4Root>{roots[i % 3]}, ip("10.1.2.3").ipv4(), hop(99)});
+    const std::uint32_t units[] = {fib.root.load(), other_root.load(), 0};
+    std::vector<Ref<Fib4Root>> roots;
+    for (std::size_t i = 0; i < kFibBurst; ++i) roots.push_back({units[i % 3]});
+    const std::vector<net::Ipv4Address> addresses(kFibBurst, ip("10.1.2.3").ipv4());
+    std::vector<Leaf> leaves(kFibBurst, hop(99));
+    lookup_fib4(fib.arena.view(), roots, addresses, leaves);
+    for (std::size_t i = 0; i < kFibBurst; ++i) {
+        EXPECT_EQ(leaves[i], i % 3 == 0 ? hop(1) : i % 3 == 1 ? hop(2) : Leaf::none());
     }
-    lookup_fib4(fib.arena.view(), queries);
-    for (int i = 0; i < 150; ++i) {
-        EXPECT_EQ(queries[static_cast<std::size_t>(i)].leaf, i % 3 == 0   ? hop(1)
-                                                             : i % 3 == 1 ? hop(2)
-                                                                          : Leaf::none());
-    }
-    lookup_fib4(fib.arena.view(), std::span<Fib4Query>{});
+    lookup_fib4(fib.arena.view(), {}, {}, {});
 }
 
 }  // namespace
