@@ -22,12 +22,13 @@ def wye(bench, name, template, programmed, check, size=frames.SIZE, workers=1, m
     source = Source(bench.driver, folder, template, size)
     cores = [bench.worker_cpu, bench.main_cpu][:workers]
     tables = f"tables: {{folder: {bench.table_folder}}}\n" if bench.table_folder else ""
+    pages, megabytes = "required" if bench.hugepages else "never", 256 if mtu <= 1500 else 512
     configuration = folder / "dataplane.yaml"
     configuration.write_text(f"""instance: {folder.name}
 run_dir: {folder}/run
 workers: [{", ".join(f"{{core: {core}}}" for core in cores)}]
 idle: poll
-memory: {{hugepages: {"required" if bench.hugepages else "never"}, megabytes: {256 if mtu <= 1500 else 512}}}
+memory: {{hugepages: {pages}, megabytes: {megabytes}}}
 eal_drivers: [{bench.driver}]
 ports:
   - {{name: source, kind: vdev, mtu: {mtu}, devargs: "{source.arguments()}"}}

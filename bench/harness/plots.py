@@ -48,8 +48,8 @@ def bars(plot, section, rows, folder):
             continue
         figure = row.ratio if target["judged"] == "ratio" else row.value
         at_least = target["sense"] == "at_least"
-        if not figure:
-            continue
+        if not figure or target["must"] >= 1e9:
+            continue  # nothing to compare
         done.append(figure / target["must"] if at_least else target["must"] / figure)
         goals.append(target["goal"] / target["must"] if at_least
                      else target["must"] / target["goal"])
@@ -64,6 +64,7 @@ def bars(plot, section, rows, folder):
     axes.set_yticks(list(places), labels)
     axes.invert_yaxis()
     axes.set_xscale("log")
+    axes.set_xlim(left=min(0.05, *done))
     axes.set_xlabel("as a part of the must (to the right is better)")
     axes.legend()
     return save(plot, figure, folder / f"{section}.svg")

@@ -1,8 +1,10 @@
 """One worker from receive to transmit, beside peers on the same source, by turns: A B A B …
 
 The port is net_wye_source (bench/source-pmd), which counts into a file, so that all applications
-are measured alike, from outside."""
+are measured alike, from outside. Lines named growth/FAMILY/LINE/X are points of plots, measured only
+when asked for."""
 
+import random
 import sys
 from dataclasses import dataclass
 from typing import Callable, Optional
@@ -59,11 +61,33 @@ LINES = [
 ]
 
 
+def growth():
+    """How a packet's cost grows with each thing that there can be many of."""
+    for count in (1, 4, 16, 64, 256, 1024, 4096):
+        yield Line(f"growth/tenants/wye/{count}", f"tenants-{count}", ALL, unit="ns")
+    for path, wye in (("path-a", "route4"), ("path-b-geneve", "encap-geneve")):
+        for count in (1, 16, 256, 4096, 16384, FLOWS, 4 * FLOWS, MANY_FLOWS):
+            yield Line(f"growth/flows/{path}/{count}", wye, (0, count), "l3fwd fib", unit="ns")
+    for count in (10, 100, 1000, 10000):
+        yield Line(f"growth/rules/path-b-geneve/{count}", f"encap-geneve-{count}", SIXTY_FOUR_K,
+                   unit="ns")
+    for count in (1000, 10000, 100000, 901899):
+        yield Line(f"growth/routes/path-a/{count}", f"routes-{count}", ALL, f"l3fwd fib of-{count}",
+                   unit="ns")
+
+
+LINES += growth()
+
+
+def is_growth(line):
+    return line.name.startswith("growth/")
+
+
 class Makers:
     """Applications by name. Templates and tables are files, made when first wanted."""
 
     def __init__(self, bench, flows, tenants=4096):
-        self.bench, self.flows, self.small_tenants = bench, flows, tenants
+        self.bench, self.flows, self.small_tenants, self.chosen = bench, flows, tenants, {}
 
     def table(self, family):
         return self.bench.file(f"table{family}",
@@ -74,7 +98,16 @@ class Makers:
             f"10.{i}.0.0/16\n" if family == 4 else f"2001:db8:{i}::/48\n" for i in range(FEW)))
 
     def addresses(self, family):
-        return frames.choose_addresses(frames.real_table(family), self.flows)
+        if family not in self.chosen:
+            self.chosen[family] = frames.choose_addresses(frames.real_table(family), self.flows)
+        return self.chosen[family]
+
+    def some_routes(self, count):
+        """(table, flows to its prefixes), of `count` of the real prefixes."""
+        prefixes = random.Random(5).sample(frames.real_table(4), int(count))
+        return (self.bench.file(f"table4-{count}", lambda: "\n".join(prefixes) + "\n"),
+                self.bench.file(f"flows4-{count}", lambda: frames.flows4(
+                    frames.choose_addresses(prefixes, FLOWS))))
 
     def flows4(self):
         return self.bench.file("flows4", lambda: frames.flows4(self.addresses(4)))
@@ -96,12 +129,21 @@ class Makers:
             "decap": self.decap, "tenants": self.tenants, "sizes": self.sizes,
             "one": self.workers, "two": self.workers, "testpmd io": self.testpmd,
             "testpmd io sizes": self.testpmd_sizes, "l3fwd fib": self.l3fwd,
-            "l3fwd fib6": self.l3fwd6, "ovs": self.open_vswitch}[kind]
+            "l3fwd fib6": self.l3fwd6, "routes": self.routes, "l3fwd fib of": self.l3fwd_of,
+            "ovs": self.open_vswitch}[kind]
         return maker(name, rest)
 
     def route(self, name, rest):
         table, template = (self.few(), self.flows_few()) if rest else (self.table(4), self.flows4())
         return peers.wye(self.bench, name, template, ["route", table], frames.check_routed)
+
+    def routes(self, name, count):
+        table, template = self.some_routes(count)
+        return peers.wye(self.bench, name, template, ["route", table], frames.check_routed)
+
+    def l3fwd_of(self, _, count):
+        table, template = self.some_routes(count)
+        return peers.l3fwd(self.bench, template, {4: table, 6: self.few(6)})
 
     def route6(self, name, _):
         return peers.wye(self.bench, name, self.flows6(), ["route", self.table(6)],
@@ -170,7 +212,10 @@ def row_of(line, results, noise):
         return figures.row_of(line.name, f"of {line.peer}", shares, noise)
     if line.unit == "ns":
         ours, theirs = [1e3 / run for run in ours], [1e3 / run for run in theirs]
-    return figures.row_of(line.name, line.unit, ours, noise, line.peer, theirs if line.peer else None)
+    if is_growth(line):
+        noise *= 2  # a point of a curve
+    peer = line.peer and line.peer.partition(" of-")[0]
+    return figures.row_of(line.name, line.unit, ours, noise, peer, theirs if peer else None)
 
 
 def measure_line(line, bench, makers, arguments):
@@ -183,12 +228,13 @@ def measure_line(line, bench, makers, arguments):
 
 
 def measure(folder, arguments, wanted):
-    """Rows of the lines whose names are wanted, and what failed, in words."""
-    lines = [line for line in LINES if wanted(line.name) and (line.quick or not arguments.quick)]
+    """Rows of the lines that are wanted, and what failed, in words."""
+    lines = [line for line in LINES
+             if wanted(line) and (line.quick or is_growth(line) or not arguments.quick)]
     rows, failures = [], []
     try:
         with Workbench(folder, not arguments.no_hugepages) as bench:
-            flows = MANY_FLOWS if any(line.window == MILLION for line in lines) else FLOWS
+            flows = MANY_FLOWS if any(line.window[1] > FLOWS for line in lines) else FLOWS
             makers = Makers(bench, flows)
             for number, line in enumerate(lines):
                 try:
