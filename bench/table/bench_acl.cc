@@ -9,6 +9,7 @@
 //   acl/worst/KIND/N             one header over whole bursts: the slowest of the trace
 //   acl/memory/N                 `bytes`: of N ACLs of 100 rules together
 //   acl/compile/KIND/N           rules to the compiled form
+//   acl/change/KIND/N            the same after one of them was replaced
 // For comparisons: --benchmark_repetitions=9 --benchmark_enable_random_interleaving=true
 #include <benchmark/benchmark.h>
 
@@ -218,6 +219,21 @@ void compile(benchmark::State& state, const SetName& name) {
     state.counters["bytes"] = static_cast<double>(bytes);
 }
 
+/// One rule replaced, somewhere.
+void change(benchmark::State& state, const SetName& name) {
+    auto rules = make_rule_set(name.kind, name.family, name.rules, kRuleSetSeed);
+    auto plan = build_acl(rules)->plan();
+    auto others = make_rule_set(name.kind, name.family, 1000, kRuleSetSeed + 1);
+    std::size_t at = 0;
+    for (auto _ : state) {
+        at = (at + 7919) % rules.size();
+        std::swap(rules[at], others[at % others.size()]);
+        const auto image = build_acl(rules, plan.get());
+        if (!image) std::abort();
+        plan = image->plan();
+    }
+}
+
 template <class Query>
 void register_set(const SetName& name) {
     const std::string label = std::string(to_string(name.kind)) +
@@ -248,6 +264,10 @@ void register_kind(RuleSetKind kind) {
             ("acl/worst/" + std::string(to_string(kind)) + "/" + std::to_string(rules)).c_str(),
             [name](benchmark::State& state) { match_worst(state, name); });
     }
+    const SetName large{kind, IpFamily::ipv4, 10000};
+    benchmark::RegisterBenchmark(("acl/change/" + std::string(to_string(kind)) + "/10000").c_str(),
+                                 [large](benchmark::State& state) { change(state, large); })
+        ->Unit(benchmark::kMillisecond);
     for (const std::size_t rules : {100u, 1000u, 10000u, 64000u}) {
         const SetName name{kind, IpFamily::ipv4, rules};
         benchmark::RegisterBenchmark(

@@ -108,7 +108,7 @@ void discard_build(Core& core, AclBuild& build) {
 }
 
 /// One step further; waits while the builder has it. The control thread reserves the extent.
-Answer advance(Core& core, AclAssembly& assembly, const ObjectName& name) {
+Answer advance(Core& core, AclAssembly& assembly, const ObjectName& name, const AccessList* acl) {
     if (!assembly.build) {
         const auto count = static_cast<std::uint32_t>(assembly.rules.size());
         const auto base = core.wiring.counters.claim_rules(name, count);
@@ -117,6 +117,7 @@ Answer advance(Core& core, AclAssembly& assembly, const ObjectName& name) {
         assembly.build->rules = assembly.rules;
         assembly.build->default_permit = assembly.begin.default_permit == 1;
         assembly.build->counter_base = *base;
+        if (acl != nullptr) assembly.build->former = acl->plan;
         core.builder.submit(assembly.build);
     }
     AclBuild& build = *assembly.build;
@@ -177,14 +178,17 @@ Answer commit(Core& core, AclAssembly& assembly) {
     if (rules_of_others(core, *tenant, acl) + assembly.rules.size() > tenant->quotas.acl_rules) {
         return refuse(ring::Outcome::quota_exceeded);
     }
-    if (const Answer built = advance(core, assembly, begin.name); !built.accepted()) return built;
+    if (const Answer built = advance(core, assembly, begin.name, acl); !built.accepted()) {
+        return built;
+    }
     if (acl == nullptr) {
         acl = &core.acls.add(begin.name);
         acl->tenant = tenant;
         ++tenant->acls;
     }
     StagedAcl staged{std::move(assembly.rules), default_permit,
-                     std::exchange(assembly.build->extent, {}), assembly.build->bytes};
+                     std::exchange(assembly.build->extent, {}), assembly.build->bytes,
+                     std::move(assembly.build->plan)};
     const Answer published = stage(core, *acl, std::move(staged));
     if (!published.accepted()) return published;
     core.acls.bind(*acl, begin.acl);
@@ -278,6 +282,7 @@ void finish_acl_change(Core& core, AccessList& acl, std::optional<StagedAcl>& st
         acl.default_permit = staged->default_permit;
         acl.compiled = staged->compiled;
         acl.bytes = staged->bytes;
+        acl.plan = std::move(staged->plan);
         return;
     }
     core.acls.unbind(acl);

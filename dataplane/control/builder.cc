@@ -8,10 +8,12 @@ namespace wye::control {
 
 void AclBuild::advance() {
     if (step == Step::fresh) {
-        auto built = table::build_acl(rules);
+        auto built = table::build_acl(rules, former.get());
         step = built ? Step::measured : Step::failed;
         if (!built) return;
         bytes = built->bytes();
+        plan = built->plan();
+        former.reset();
         image = std::move(*built);
         return;
     }

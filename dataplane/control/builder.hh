@@ -26,7 +26,9 @@ struct AclBuild {
     std::vector<table::AclRuleSpec> rules;
     bool default_permit = false;
     std::uint32_t counter_base = 0;
-    table::Ref<table::Acl> extent;  // reserved by the control thread once measured
+    std::shared_ptr<const table::AclPlan> former;  // of the rules that stand, if any
+    std::shared_ptr<const table::AclPlan> plan;    // of these
+    table::Ref<table::Acl> extent;                 // reserved by the control thread once measured
     std::span<std::byte> memory;
     std::size_t bytes = 0;
     std::optional<table::AclImage> image;  // the builder's, from measured to compiled

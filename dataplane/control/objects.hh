@@ -165,6 +165,7 @@ struct AccessList : Named {
     bool default_permit = false;
     table::Ref<table::Acl> compiled;  // null: none published yet
     std::size_t bytes = 0;
+    std::shared_ptr<const table::AclPlan> plan;  // what the next change starts from; may be null
 };
 
 struct NextHopContent {

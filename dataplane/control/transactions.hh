@@ -21,6 +21,7 @@ struct StagedAcl {
     bool default_permit = false;
     table::Ref<table::Acl> compiled;
     std::size_t bytes = 0;
+    std::shared_ptr<const table::AclPlan> plan;
 };
 
 struct Transaction {

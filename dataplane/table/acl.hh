@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -96,21 +97,29 @@ AclVerdict match_acl(ArenaView arena, Ref<Acl> acl, const AclKey& key) noexcept;
 /// First counter of its rules in CounterBlock::rules.
 std::uint32_t acl_counter_base(ArenaView arena, Ref<Acl> acl) noexcept;
 
+struct AclPlan;  // what a change of rules starts from; opaque
+
 /// The compiled form of rules before it has its place. Private memory.
 class AclImage {
   public:
-    explicit AclImage(std::vector<std::uint64_t> words) : words_(std::move(words)) {}
+    AclImage(std::vector<std::uint64_t> words, std::shared_ptr<const AclPlan> plan)
+        : words_(std::move(words)), plan_(std::move(plan)) {}
     [[nodiscard]] std::size_t bytes() const noexcept { return words_.size() * 8; }
     /// Into `extent`, which is aligned to kUnit and has at least bytes().
     [[nodiscard]] Status write(bool default_permit, std::uint32_t counter_base,
                                std::span<std::byte> extent) const;
 
+    /// For the next version of these rules; null: there are so few that it would not help.
+    [[nodiscard]] const std::shared_ptr<const AclPlan>& plan() const noexcept { return plan_; }
+
   private:
     std::vector<std::uint64_t> words_;
+    std::shared_ptr<const AclPlan> plan_;
 };
 
-/// Checks rules and compiles them. Errors name the rule's number.
-Result<AclImage> build_acl(std::span<const AclRuleSpec> rules);
+/// Checks rules and compiles them. Errors name the rule's number. `former` is the plan of rules of
+/// which these are a change, if any: where few differ, it takes milliseconds.
+Result<AclImage> build_acl(std::span<const AclRuleSpec> rules, const AclPlan* former = nullptr);
 
 /// Bytes that compiling these rules takes.
 Result<std::size_t> measure_acl(std::span<const AclRuleSpec> rules);

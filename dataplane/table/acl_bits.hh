@@ -23,6 +23,7 @@ struct AclBits {
     std::array<std::uint16_t, 2> first{0, 0}, last{0xffff, 0xffff};
     bool has_range = false;  // a true range is among them
     bool only_counts = false;
+    friend bool operator==(const AclBits&, const AclBits&) = default;
 };
 
 AclBits acl_bits(const AclRuleSpec& rule) noexcept;

@@ -1,7 +1,7 @@
 // The builder thread's side of ACLs: lays out what acl_tree_builder.hh built, as acl_tree.hh says.
 #include <algorithm>
 #include <cstring>
-#include <new>
+#include <memory>
 #include <string>
 
 #include "dataplane/table/acl_bits.hh"
@@ -10,6 +10,11 @@
 #include "dataplane/table/acl_tree_builder.hh"
 
 namespace wye::table {
+
+struct AclPlan {
+    AclTrees ipv4, ipv6;
+};
+
 namespace {
 
 constexpr std::size_t kUnitWords = kUnit / 8;
@@ -18,8 +23,11 @@ constexpr std::size_t kUnitWords = kUnit / 8;
 struct Family {
     net::IpFamily family;
     std::vector<std::uint32_t> members;
-    std::vector<AclBits> rules;
+    std::vector<AclBits> rules;  // until the trees have them
 };
+
+/// With fewer, building anew is quick, and keeping what it takes to change is not worth the memory.
+constexpr std::size_t kKeepPlan = 1000;
 
 Family rules_of(std::span<const AclRuleSpec> all, net::IpFamily family) {
     Family own{family, {}, {}};
@@ -36,7 +44,8 @@ class ImageBuilder {
   public:
     explicit ImageBuilder(std::span<const AclRuleSpec> all) : all_(all), words_(sizeof(Acl) / 8) {}
     /// False: beyond kMaxAclBytes.
-    bool add_section(net::IpFamily family, AclSection& section);
+    bool add_section(net::IpFamily family, AclSection& section, const AclTrees* former,
+                     AclTrees& trees);
     std::vector<std::uint64_t> finish(const Acl& acl) {
         std::memcpy(static_cast<void*>(words_.data()), &acl, sizeof acl);
         return std::move(words_);
@@ -54,8 +63,8 @@ class ImageBuilder {
         return reinterpret_cast<T*>(words_.data() + units * kUnitWords);
     }
     void write_nodes(const AclTrees& trees, const AclSection& section, std::uint32_t zero_word);
-    void write_block(const Family& own, const std::uint32_t* members, const AclSection& section,
-                     std::uint64_t* block);
+    void write_block(net::IpFamily family, const AclTrees& trees, const std::uint32_t* members,
+                     const AclSection& section, std::uint64_t* block);
     void write_blocks(const Family& own, const AclTrees& trees, const AclSection& section);
 
     std::span<const AclRuleSpec> all_;
@@ -76,9 +85,10 @@ void ImageBuilder::write_nodes(const AclTrees& trees, const AclSection& section,
     }
 }
 
-void ImageBuilder::write_block(const Family& own, const std::uint32_t* members,
-                               const AclSection& section, std::uint64_t* block) {
-    const std::size_t ports = acl_address_words(own.family);
+void ImageBuilder::write_block(net::IpFamily family, const AclTrees& trees,
+                               const std::uint32_t* members, const AclSection& section,
+                               std::uint64_t* block) {
+    const std::size_t ports = acl_address_words(family);
     const auto range_word = [&](const AclBits& rule, bool last) {
         const auto& port = last ? rule.last : rule.first;
         return (rule.value[ports] & ~std::uint64_t{0xffffffff}) | std::uint32_t{port[0]} |
@@ -92,7 +102,7 @@ void ImageBuilder::write_block(const Family& own, const std::uint32_t* members,
             word[kAclBlockRules] = word[2 * kAclBlockRules] = ~std::uint64_t{0};
             continue;
         }
-        const AclBits& rule = own.rules[members[lane]];
+        const AclBits& rule = trees.rules[members[lane]];
         for (std::size_t i = 0; i < section.address_words; ++i, word += 2 * kAclBlockRules) {
             word[0] = rule.value[i];
             word[kAclBlockRules] = rule.care[i];
@@ -109,7 +119,7 @@ void ImageBuilder::write_blocks(const Family& own, const AclTrees& trees,
     auto* block = at<std::uint64_t>(section.blocks);
     auto* const actions = at<std::uint32_t>(section.actions);
     for (std::size_t i = 0; i < trees.members.size(); i += kAclBlockRules) {
-        write_block(own, &trees.members[i], section, block);
+        write_block(own.family, trees, &trees.members[i], section, block);
         block += block_words;
     }
     for (std::size_t i = 0; i < trees.members.size(); ++i) {
@@ -129,17 +139,18 @@ std::uint8_t used_address_words(const Family& own) {
     return static_cast<std::uint8_t>(used);
 }
 
-bool ImageBuilder::add_section(net::IpFamily family, AclSection& section) {
-    const Family own = rules_of(all_, family);
+bool ImageBuilder::add_section(net::IpFamily family, AclSection& section, const AclTrees* former,
+                               AclTrees& trees) {
+    Family own = rules_of(all_, family);
     section.rules = static_cast<std::uint32_t>(own.rules.size());
     if (own.rules.empty()) return true;
-    const AclTrees trees = build_acl_trees(own.rules, family);
+    section.address_words = used_address_words(own);
+    trees = build_acl_trees(std::move(own.rules), family, former);
     for (const std::uint32_t member : own.members) {
         if (asks_layer4(all_[member])) section.has_layer4 = 1;
         if (all_[member].action == AclAction::count) section.has_count = 1;
     }
     section.trees = static_cast<std::uint8_t>(trees.roots.size());
-    section.address_words = used_address_words(own);
     for (std::size_t tree = 0; tree < trees.roots.size(); ++tree) {
         section.roots[tree] = trees.roots[tree];
         section.depths[tree] = static_cast<std::uint8_t>(trees.depths[tree]);
@@ -161,17 +172,21 @@ bool ImageBuilder::add_section(net::IpFamily family, AclSection& section) {
 
 }  // namespace
 
-Result<AclImage> build_acl(std::span<const AclRuleSpec> rules) {
+Result<AclImage> build_acl(std::span<const AclRuleSpec> rules, const AclPlan* former) {
     if (Status sound = check_acl_rules(rules); !sound) return tl::unexpected(sound.error());
     Acl acl{};
     ImageBuilder image(rules);
-    if (!image.add_section(net::IpFamily::ipv4, acl.ipv4) ||
-        !image.add_section(net::IpFamily::ipv6, acl.ipv6)) {
+    auto plan = std::make_shared<AclPlan>();
+    if (!image.add_section(net::IpFamily::ipv4, acl.ipv4,
+                           former != nullptr ? &former->ipv4 : nullptr, plan->ipv4) ||
+        !image.add_section(net::IpFamily::ipv6, acl.ipv6,
+                           former != nullptr ? &former->ipv6 : nullptr, plan->ipv6)) {
         return fail("the " + std::to_string(rules.size()) + " rules compile to more than " +
                     std::to_string(kMaxAclBytes >> 20) +
                     " MiB: use fewer rules whose prefixes or port ranges overlap");
     }
-    return AclImage(image.finish(acl));
+    if (rules.size() < kKeepPlan) plan.reset();
+    return AclImage(image.finish(acl), std::move(plan));
 }
 
 Status AclImage::write(bool default_permit, std::uint32_t counter_base,

@@ -1,6 +1,7 @@
 #include "dataplane/table/acl_tree_builder.hh"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <iterator>
 #include <unordered_map>
@@ -52,6 +53,8 @@ class TreeBuilder {
         : rules_(rules), port_word_(acl_address_words(family)), effort_(effort) {}
     /// False: given up.
     bool add_tree(Members members);
+    /// Builds anew the leaves of `tree` that any of `changed` reaches; `members`: all of the tree.
+    void change_tree(std::size_t tree, Members members, std::span<const AclBits> changed);
     AclTrees trees;
 
   private:
@@ -60,6 +63,8 @@ class TreeBuilder {
     void merge_small(std::vector<Members>& parts, const AclRegion& region, const AclCut& cut) const;
     bool cut(std::uint32_t node, const Members& members, const AclRegion& region, const AclCut& cut,
              std::uint32_t depth);
+    void refill(std::uint32_t node, const Members& members, const AclRegion& region,
+                std::uint32_t depth, std::span<const AclBits> changed);
     void make_leaf(std::uint32_t node, const Members& members);
     void prune(Members& members, const AclRegion& region) const;
     [[nodiscard]] std::vector<Members> distribute(const Members& members, const AclRegion& region,
@@ -68,6 +73,7 @@ class TreeBuilder {
     std::span<const AclBits> rules_;
     std::size_t port_word_;
     Effort effort_;
+    std::size_t tree_ = 0;                                            // that is being worked on
     std::unordered_map<Members, std::uint32_t, MembersHash> leaves_;  // their first blocks
 };
 
@@ -75,6 +81,7 @@ bool TreeBuilder::add_tree(Members members) {
     const auto root = static_cast<std::uint32_t>(trees.nodes.size());
     trees.nodes.emplace_back();
     trees.roots.push_back(root);
+    tree_ = trees.depths.size();
     trees.depths.push_back(0);
     prune(members, AclRegion{});
     return fill(root, members, AclRegion{}, 0);
@@ -90,7 +97,7 @@ void TreeBuilder::prune(Members& members, const AclRegion& region) const {
 
 bool TreeBuilder::fill(std::uint32_t node, const Members& members, const AclRegion& region,
                        std::uint32_t depth) {
-    trees.depths.back() = std::max(trees.depths.back(), depth);
+    trees.depths[tree_] = std::max(trees.depths[tree_], depth);
     const bool is_full = trees.members.size() > effort_.most_members || depth > effort_.most_steps;
     if (is_full && effort_.gives_up) return false;
     if (members.size() > kAclBlockRules && !is_full) {
@@ -217,6 +224,52 @@ bool TreeBuilder::cut(std::uint32_t node, const Members& members, const AclRegio
     return true;
 }
 
+/// Some key of the region may match, as far as bits say.
+bool meets(const AclBits& rule, const AclRegion& region) noexcept {
+    for (std::size_t word = 0; word < kMaxKeyWords; ++word) {
+        if (((rule.value[word] ^ region.value[word]) & rule.care[word] & region.known[word]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/// Nodes that are reached get children of their own: the former ones may be shared with siblings
+/// that the change does not reach, as blocks may. What nothing leads to any more is left behind.
+void TreeBuilder::refill(std::uint32_t node, const Members& members, const AclRegion& region,
+                         std::uint32_t depth, std::span<const AclBits> changed) {
+    if (trees.nodes[node].blocks != 0) {
+        trees.nodes[node] = {};
+        fill(node, members, region, depth);
+        return;
+    }
+    const AclCut cut{trees.nodes[node].word, trees.nodes[node].mask, 0};
+    const std::size_t children = std::size_t{1} << std::popcount(cut.mask);
+    std::vector<Members> parts = distribute(members, region, cut);
+    merge_small(parts, region, cut);
+    const std::uint32_t former = trees.nodes[node].next;
+    const auto first = static_cast<std::uint32_t>(trees.nodes.size());
+    trees.nodes.resize(first + children);
+    std::copy_n(trees.nodes.begin() + former, children, trees.nodes.begin() + first);
+    trees.nodes[node].next = first;
+    AclRegion child = region;
+    child.known[cut.word] |= cut.mask;
+    for (std::size_t i = 0; i < children; ++i) {
+        child.value[cut.word] = region.value[cut.word] | deposit(i, cut.mask);
+        const bool is_reached =
+            std::any_of(changed.begin(), changed.end(),
+                        [&](const AclBits& rule) { return meets(rule, child); });
+        if (!is_reached) continue;
+        refill(first + static_cast<std::uint32_t>(i), parts[i], child, depth + 1, changed);
+    }
+}
+
+void TreeBuilder::change_tree(std::size_t tree, Members members, std::span<const AclBits> changed) {
+    tree_ = tree;
+    prune(members, AclRegion{});
+    refill(trees.roots[tree], members, AclRegion{}, 0, changed);
+}
+
 unsigned bits_of(const AclBits& rule, net::IpFamily family, bool source) noexcept {
     if (family == net::IpFamily::ipv4) {
         return static_cast<unsigned>(
@@ -226,52 +279,199 @@ unsigned bits_of(const AclBits& rule, net::IpFamily family, bool source) noexcep
                                  std::popcount(rule.care[source ? 2 : 3]));
 }
 
-/// Rules by which of their addresses say anything: bit 0 the source, bit 1 the destination.
-std::array<Members, 4> classes_of(std::span<const AclBits> rules, net::IpFamily family) {
+/// Which of its addresses say anything: bit 0 the source, bit 1 the destination.
+unsigned class_of(const AclBits& rule, net::IpFamily family) noexcept {
     constexpr unsigned kEnough = 12;  // bits of a prefix that tell regions apart
-    std::array<Members, 4> classes;
+    return (bits_of(rule, family, true) >= kEnough ? 1u : 0u) |
+           (bits_of(rule, family, false) >= kEnough ? 2u : 0u);
+}
+
+/// Which class goes into which tree.
+using Plan = std::array<std::uint8_t, 4>;
+
+/// From one tree to four.
+std::array<Plan, 4> plans_of(std::span<const AclBits> rules, net::IpFamily family) {
+    std::array<std::size_t, 4> count{};
+    for (const AclBits& rule : rules) ++count[class_of(rule, family)];
+    const unsigned many = count[1] > count[2] ? 1 : 2, few = 3 - many;
+    std::array<Plan, 4> plans{};
+    plans[1][0] = plans[1][few] = 1;
+    plans[2][many] = 1;
+    plans[2][few] = plans[2][0] = 2;
+    plans[3][many] = 1;
+    plans[3][few] = 2;
+    plans[3][0] = 3;
+    return plans;
+}
+
+/// False: given up. Trees without a rule are not made.
+bool build_plan(TreeBuilder& builder, const Plan& plan, net::IpFamily family,
+                std::span<const AclBits> rules) {
+    std::array<Members, kMaxAclTrees> members;
     for (std::uint32_t i = 0; i < rules.size(); ++i) {
-        const bool source = bits_of(rules[i], family, true) >= kEnough;
-        const bool destination = bits_of(rules[i], family, false) >= kEnough;
-        classes[(source ? 1u : 0u) | (destination ? 2u : 0u)].push_back(i);
+        members[plan[class_of(rules[i], family)]].push_back(i);
     }
-    return classes;
-}
-
-Members merged(const std::array<Members, 4>& classes, std::initializer_list<unsigned> which) {
-    Members members;
-    for (const unsigned i : which) {
-        members.insert(members.end(), classes[i].begin(), classes[i].end());
+    AclTrees& trees = builder.trees;
+    trees.tree_of.resize(rules.size());
+    for (std::size_t tree = 0; tree < members.size(); ++tree) {
+        if (members[tree].empty()) continue;
+        const auto number = static_cast<std::uint8_t>(trees.roots.size());
+        for (const std::uint32_t member : members[tree]) trees.tree_of[member] = number;
+        for (std::size_t c = 0; c < plan.size(); ++c) {
+            if (plan[c] == tree) trees.tree_of_class[c] = number;
+        }
+        if (!builder.add_tree(std::move(members[tree]))) return false;
     }
-    std::sort(members.begin(), members.end());
-    return members;
+    trees.fresh_nodes = trees.nodes.size();
+    trees.fresh_members = trees.members.size();
+    return true;
 }
 
-/// Ways to put the classes into trees, from one tree to four.
-std::vector<std::vector<Members>> plans_of(const std::array<Members, 4>& classes) {
-    const bool more_sources = classes[1].size() > classes[2].size();
-    const unsigned many = more_sources ? 1 : 2, few = more_sources ? 2 : 1;
-    return {{merged(classes, {0, 1, 2, 3})},
-            {merged(classes, {3, many}), merged(classes, {0, few})},
-            {merged(classes, {3}), merged(classes, {many}), merged(classes, {0, few})},
-            {classes[3], classes[many], classes[few], classes[0]}};
-}
-
-}  // namespace
-
-AclTrees build_acl_trees(std::span<const AclBits> rules, net::IpFamily family) {
-    const auto plans = plans_of(classes_of(rules, family));
+AclTrees build_anew(std::span<const AclBits> rules, net::IpFamily family) {
+    const auto plans = plans_of(rules, family);
     const std::size_t most = 2 * rules.size() + 512;
     for (std::size_t i = 0;; ++i) {
         const bool is_last = i + 1 == plans.size();
         const Effort effort =
             is_last ? Effort{1.2, kMaxAclDepth - 1, 8 * most, false} : Effort{1.35, 4, most, true};
         TreeBuilder builder(rules, family, effort);
-        const bool built = std::all_of(plans[i].begin(), plans[i].end(), [&](const Members& tree) {
-            return tree.empty() || builder.add_tree(tree);
-        });
-        if (built) return std::move(builder.trees);
+        if (build_plan(builder, plans[i], family, rules)) return std::move(builder.trees);
     }
+}
+
+/// Between two versions of the rules: equal up to `begin`, and again behind the ends.
+struct Change {
+    std::size_t begin, former_end, end;
+};
+
+Change change_of(const std::vector<AclBits>& former, const std::vector<AclBits>& rules) {
+    const std::size_t most = std::min(former.size(), rules.size());
+    Change change{0, former.size(), rules.size()};
+    while (change.begin < most && former[change.begin] == rules[change.begin]) ++change.begin;
+    while (change.former_end > change.begin && change.end > change.begin &&
+           former[change.former_end - 1] == rules[change.end - 1]) {
+        --change.former_end;
+        --change.end;
+    }
+    return change;
+}
+
+/// More rules than this change everything.
+constexpr std::size_t kSmallChange = 32;
+
+/// When so much is left behind by changes, it is left out.
+bool is_wasteful(const AclTrees& trees) noexcept {
+    return 2 * trees.nodes.size() > 3 * trees.fresh_nodes ||
+           2 * trees.members.size() > 3 * trees.fresh_members;
+}
+
+bool is_small(const Change& change, const AclTrees& former) noexcept {
+    const std::size_t rules = change.former_end + change.end - 2 * change.begin;
+    return rules <= kSmallChange && !is_wasteful(former);
+}
+
+/// The former rules by their new numbers; those that went, nowhere.
+void renumber(AclTrees& trees, const Change& change) {
+    for (std::uint32_t& member : trees.members) {
+        if (member == AclTrees::kNoMember || member < change.begin) continue;
+        member = member < change.former_end
+                     ? AclTrees::kNoMember
+                     : static_cast<std::uint32_t>(member - change.former_end + change.end);
+    }
+}
+
+/// Nodes and blocks that a root leads to, copied in a new order. What is shared stays shared.
+class Compactor {
+  public:
+    explicit Compactor(const AclTrees& from) : from_(from) {}
+    void copy_tree(std::uint32_t root) {
+        const auto at = static_cast<std::uint32_t>(nodes.size());
+        nodes.push_back(from_.nodes[root]);
+        roots.push_back(at);
+        follow(at);
+    }
+    std::vector<AclTrees::Node> nodes;
+    std::vector<std::uint32_t> members, roots;
+
+  private:
+    void follow(std::uint32_t at) {
+        const AclTrees::Node node = nodes[at];
+        const bool is_leaf = node.blocks != 0;
+        auto& known = is_leaf ? blocks_ : children_;
+        const auto to =
+            static_cast<std::uint32_t>(is_leaf ? members.size() / kAclBlockRules : nodes.size());
+        const auto [place, is_new] = known.try_emplace(node.next, to);
+        nodes[at].next = place->second;
+        if (!is_new) return;
+        if (is_leaf) {
+            const auto first =
+                from_.members.begin() + static_cast<std::ptrdiff_t>(node.next * kAclBlockRules);
+            members.insert(members.end(), first,
+                           first + static_cast<std::ptrdiff_t>(node.blocks * kAclBlockRules));
+            return;
+        }
+        const std::size_t children = std::size_t{1} << std::popcount(node.mask);
+        const auto first = from_.nodes.begin() + static_cast<std::ptrdiff_t>(node.next);
+        nodes.insert(nodes.end(), first, first + static_cast<std::ptrdiff_t>(children));
+        for (std::uint32_t i = 0; i < children; ++i) follow(to + i);
+    }
+    const AclTrees& from_;
+    std::unordered_map<std::uint32_t, std::uint32_t> children_, blocks_;
+};
+
+void compact(AclTrees& trees) {
+    Compactor compactor(trees);
+    for (const std::uint32_t root : trees.roots) compactor.copy_tree(root);
+    trees.nodes = std::move(compactor.nodes);
+    trees.members = std::move(compactor.members);
+    trees.roots = std::move(compactor.roots);
+}
+
+AclTrees build_change(std::span<const AclBits> rules, net::IpFamily family, const AclTrees& former,
+                      const Change& change) {
+    TreeBuilder builder(rules, family, Effort{1.2, kMaxAclDepth - 1, SIZE_MAX, false});
+    AclTrees& trees = builder.trees;
+    trees = former;
+    renumber(trees, change);
+    std::array<std::vector<AclBits>, kMaxAclTrees> changed;
+    for (std::size_t i = change.begin; i < change.former_end; ++i) {
+        changed[former.tree_of[i]].push_back(former.rules[i]);
+    }
+    std::vector<std::uint8_t> added;
+    for (std::size_t i = change.begin; i < change.end; ++i) {
+        added.push_back(trees.tree_of_class[class_of(rules[i], family)]);
+        changed[added.back()].push_back(rules[i]);
+    }
+    const auto at = [&trees](std::size_t i) {
+        return trees.tree_of.begin() + static_cast<std::ptrdiff_t>(i);
+    };
+    trees.tree_of.erase(at(change.begin), at(change.former_end));
+    trees.tree_of.insert(at(change.begin), added.begin(), added.end());
+    for (std::size_t tree = 0; tree < trees.roots.size(); ++tree) {
+        if (changed[tree].empty()) continue;
+        Members members;
+        for (std::uint32_t i = 0; i < rules.size(); ++i) {
+            if (trees.tree_of[i] == tree) members.push_back(i);
+        }
+        builder.change_tree(tree, std::move(members), changed[tree]);
+    }
+    if (is_wasteful(trees)) compact(trees);
+    return std::move(trees);
+}
+
+}  // namespace
+
+AclTrees build_acl_trees(std::vector<AclBits> rules, net::IpFamily family, const AclTrees* former) {
+    AclTrees trees;
+    bool done = false;
+    if (former != nullptr && !former->roots.empty()) {
+        const Change change = change_of(former->rules, rules);
+        done = is_small(change, *former);
+        if (done) trees = build_change(rules, family, *former, change);
+    }
+    if (!done) trees = build_anew(rules, family);
+    trees.rules = std::move(rules);
+    return trees;
 }
 
 }  // namespace wye::table

@@ -24,8 +24,17 @@ struct AclTrees {
     std::vector<std::uint32_t> members;  // eight for each block: index in the rules, or kNoMember
     std::vector<std::uint32_t> roots;    // indexes in nodes
     std::vector<std::uint32_t> depths;   // of each tree: steps to its deepest leaf
+
+    // What a change starts from.
+    std::vector<AclBits> rules;
+    std::vector<std::uint8_t> tree_of;               // of each rule
+    std::array<std::uint8_t, 4> tree_of_class{};     // by which addresses a rule looks at
+    std::size_t fresh_nodes = 0, fresh_members = 0;  // when all was built anew
 };
 
-AclTrees build_acl_trees(std::span<const AclBits> rules, net::IpFamily family);
+/// With the trees of a former version only what its leaves' rules differ in is built: where few
+/// rules changed and not too much has been left behind by former changes; else all.
+AclTrees build_acl_trees(std::vector<AclBits> rules, net::IpFamily family,
+                         const AclTrees* former = nullptr);
 
 }  // namespace wye::table

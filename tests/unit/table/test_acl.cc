@@ -35,11 +35,13 @@ void expect_equal(const AclVerdict& got, const AclVerdict& expected) {
 /// Compiles into an arena and asks there; the oracle beside it.
 class AclUnderTest {
   public:
-    AclUnderTest(std::vector<AclRuleSpec> rules, bool default_permit)
+    AclUnderTest(std::vector<AclRuleSpec> rules, bool default_permit,
+                 const AclPlan* former = nullptr)
         : rules_(std::move(rules)), default_permit_(default_permit), arena_(make()) {
-        const auto bytes = measure_acl(rules_);
-        EXPECT_TRUE(bytes) << (bytes ? "" : bytes.error().text);
-        bytes_ = *bytes;
+        const auto image = build_acl(rules_, former);
+        EXPECT_TRUE(image) << (image ? "" : image.error().text);
+        bytes_ = image->bytes();
+        plan_ = image->plan();
         acl_ = arena_.allocate<Acl>(bytes_);
         // Two copies, the second of which is used: the compiled form is position-independent.
         std::vector<std::byte> elsewhere(bytes_ + 64);
@@ -47,7 +49,7 @@ class AclUnderTest {
         std::size_t space = elsewhere.size();
         std::align(64, bytes_, aligned, space);
         const std::span<std::byte> extent(static_cast<std::byte*>(aligned), bytes_);
-        const Status compiled = compile_acl(rules_, default_permit, 1234, extent);
+        const Status compiled = image->write(default_permit, 1234, extent);
         EXPECT_TRUE(compiled) << (compiled ? "" : compiled.error().text);
         std::memcpy(static_cast<void*>(arena_.writable(Ref<std::byte>{acl_.unit})), aligned,
                     bytes_);
@@ -70,6 +72,7 @@ class AclUnderTest {
         return acl_counter_base(arena_.view(), acl_);
     }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
+    [[nodiscard]] const std::shared_ptr<const AclPlan>& plan() const { return plan_; }
 
   private:
     template <class Query>
@@ -87,6 +90,7 @@ class AclUnderTest {
     ArenaWriter arena_;
     Ref<Acl> acl_;
     std::size_t bytes_ = 0;
+    std::shared_ptr<const AclPlan> plan_;
 };
 
 struct RandomSource {
@@ -428,6 +432,67 @@ TEST(Acl, PortRangesToTheLastPort) {
             std::swap(key.source_port, key.destination_port);
             acl.expect_same(key);
             ASSERT_FALSE(HasFatalFailure());
+        }
+    }
+}
+
+/// Adds, takes away, replaces or moves a few rules near each other.
+void change(std::vector<AclRuleSpec>& rules, RandomSource& source, AclCrowd<RandomSource>& crowd) {
+    const auto size = static_cast<std::uint32_t>(rules.size());
+    const auto at = rules.begin() + source(size - 20);
+    const auto new_rule = [&] {
+        AclRuleSpec rule = source(6) == 0
+                               ? AclRuleSpec{}
+                               : crowd.rule(source(4) == 0 ? IpFamily::ipv6 : IpFamily::ipv4);
+        rule.action = static_cast<AclAction>(source(3));
+        return rule;
+    };
+    switch (source(4)) {
+        case 0:
+            rules.insert(at, new_rule());
+            return;
+        case 1:
+            rules.erase(at, at + 1 + source(4));
+            return;
+        case 2:
+            *at = new_rule();
+            return;
+        default:
+            std::swap(*at, *(at + 1 + source(15)));
+            return;
+    }
+}
+
+// Each version is built from the plan of the one before, a hundred times in a row.
+TEST(Acl, ChangesOfFewRules) {
+    for (unsigned seed = 0; seed < 3; ++seed) {
+        RandomSource source{std::mt19937(seed)};
+        AclCrowd<RandomSource> crowd(source);
+        std::vector<AclRuleSpec> rules;
+        for (std::uint32_t i = 0; i < 1300; ++i) {
+            rules.push_back(crowd.rule(i % 5 == 0 ? IpFamily::ipv6 : IpFamily::ipv4));
+            // Few that match much, or nothing behind the front would ever be asked.
+            while (i < 1250 && rules.back().source.length + rules.back().destination.length < 24) {
+                rules.back() = crowd.rule(rules.back().family);
+            }
+        }
+        std::shared_ptr<const AclPlan> plan;
+        for (int version = 0; version < 100; ++version) {
+            const AclUnderTest acl(rules, false, plan.get());
+            plan = acl.plan();
+            ASSERT_NE(plan, nullptr);
+            for (int i = 0; i < 100; ++i) {
+                AclKey key = crowd.key(i % 5 == 0 ? IpFamily::ipv6 : IpFamily::ipv4);
+                const AclRuleSpec& rule = rules[source(static_cast<std::uint32_t>(rules.size()))];
+                if (rule.family == key.source.family) {
+                    if (rule.source.length != 0) key.source = rule.source.address;
+                    if (rule.destination.length != 0) key.destination = rule.destination.address;
+                    if (!rule.any_protocol) key.protocol = rule.protocol;
+                }
+                acl.expect_same(key);
+                ASSERT_FALSE(HasFatalFailure()) << "seed " << seed << ", version " << version;
+            }
+            change(rules, source, crowd);
         }
     }
 }
