@@ -114,8 +114,8 @@ Status read_block(CheckedArena& arena, std::uint32_t word, BlockImage& image,
     const auto* first = arena.extent(ref);
     if (first == nullptr) return fail("a FIB block" + at_unit(ref.unit) + " lies beyond the arena");
     const std::uint64_t starts = first->starts;
-    if ((starts & 1) != 0) {
-        return fail("FIB block" + at_unit(ref.unit) + " keeps a start for its first slot");
+    if ((starts & slot_bit(kFibSlots - 1)) != 0) {
+        return fail("FIB block" + at_unit(ref.unit) + " begins a run behind its last slot");
     }
     const unsigned items = fib_count(starts) + 1;
     bytes = fib_block_bytes(items, is_wide);
@@ -125,7 +125,7 @@ Status read_block(CheckedArena& arena, std::uint32_t word, BlockImage& image,
     image.cover = first->cover.load(std::memory_order_acquire);
     unsigned item = 0;
     for (unsigned slot = 0; slot < kFibSlots; ++slot) {
-        if ((starts & slot_bit(slot)) != 0) ++item;
+        if (slot != 0 && (starts & slot_bit(slot - 1)) != 0) ++item;
         if (!is_wide) {
             image.leaves[slot] = fib_leaf_of(first->items<std::uint16_t>()[item]).value;
             continue;

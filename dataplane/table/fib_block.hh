@@ -5,7 +5,7 @@
 //
 // A *word* is 0 (nothing), a leaf, or leads to a block or a branch: see below.
 //   block = starts, cover, then items, one for each run of /24s that have the same answer
-//           `starts`: the slots (six bits of the address) where a run begins; slot 0's is not kept
+//           `starts`: bit s-1 says that a run begins in slot s (six bits of the address)
 //           `cover`: the answer of the prefixes up to /18, for runs that have none of their own
 //           items: 16 bits each where all leaves' ids fit in 15 ("narrow": a line holds 26 of
 //           them), else 32 ("wide": a word each)
@@ -73,7 +73,7 @@ struct FibBlock {
     }
     /// Which item counts for a slot.
     [[nodiscard]] unsigned item_of(unsigned slot) const noexcept {
-        return static_cast<unsigned>(std::popcount(starts & ((std::uint64_t{2} << slot) - 1)));
+        return static_cast<unsigned>(std::popcount(starts & ((std::uint64_t{1} << slot) - 1)));
     }
     [[nodiscard]] unsigned item_count() const noexcept {
         return static_cast<unsigned>(std::popcount(starts)) + 1;

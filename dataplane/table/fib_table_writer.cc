@@ -20,7 +20,7 @@ struct Runs {
 
     void add(unsigned slot, std::uint32_t word) noexcept {
         if (count != 0 && word == words[count - 1] && (word & kFibLeadsOn) == 0) return;
-        if (slot != 0) starts |= std::uint64_t{1} << slot;
+        if (slot != 0) starts |= std::uint64_t{1} << (slot - 1);
         if ((word & kFibLeadsOn) != 0 || !fib_is_narrow(fib_leaf_of(word))) is_wide = true;
         words[count++] = word;
     }
