@@ -13,6 +13,7 @@
 
 #include "dataplane/base/model.hh"
 #include "dataplane/net/address.hh"
+#include "dataplane/net/ethernet.hh"
 
 namespace wye::net {
 
@@ -28,7 +29,22 @@ struct LinkLayout {
 };
 
 /// False: shorter than its header and tags. A third tag is left as the payload's EtherType.
-bool parse_link(std::span<const std::byte> frame, LinkLayout& layout) noexcept;
+inline bool parse_link(std::span<const std::byte> frame, LinkLayout& layout) noexcept {
+    const auto* ethernet = header_at<EthernetHeader>(frame, 0);
+    if (ethernet == nullptr) return false;
+    layout = {sizeof(EthernetHeader), ethernet->type.host(), kNoVlan, kNoVlan, 0};
+    while (layout.tags < 2 && is_vlan_type(layout.ether_type)) {
+        const auto* tag = header_at<VlanTag>(frame, layout.payload_offset);
+        if (tag == nullptr) return false;
+        // IEEE 802.1Q 9.6: VLAN id 0 carries a priority only, the frame is untagged.
+        const std::uint16_t vlan = tag->vlan() == 0 ? kNoVlan : tag->vlan();
+        (layout.tags == 0 ? layout.vlan : layout.inner_vlan) = vlan;
+        layout.ether_type = tag->type.host();
+        layout.payload_offset = static_cast<std::uint16_t>(layout.payload_offset + sizeof(VlanTag));
+        ++layout.tags;
+    }
+    return true;
+}
 
 enum class IpFault : std::uint8_t { none, truncated, version, header_length };
 

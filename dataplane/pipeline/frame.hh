@@ -34,6 +34,12 @@ struct Frame {
         headroom = static_cast<std::uint16_t>(headroom + n);
         length -= n;
     }
+    /// Both in one: shrinks at the front by n, or grows where n is negative.
+    void move_start(int n) noexcept {
+        data += n;
+        headroom = static_cast<std::uint16_t>(headroom + n);
+        length -= static_cast<std::uint32_t>(n);
+    }
     /// Shrinks at the back.
     void trim_to(std::uint32_t new_length) noexcept {
         tailroom = static_cast<std::uint16_t>(tailroom + (length - new_length));

@@ -9,7 +9,7 @@
 
 namespace wye::pipeline {
 
-Verdict hold_packet(Context& context, Packet& packet, VportId vport,
-                    const net::IpAddress& neighbor) noexcept;
+[[gnu::noinline]] Verdict hold_packet(Context& context, Packet& packet, VportId vport,
+                                      const net::IpAddress& neighbor) noexcept;
 
 }  // namespace wye::pipeline

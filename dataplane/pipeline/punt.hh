@@ -33,6 +33,6 @@ class PuntPolicer {
 /// To the twin of `vport`, as an untagged Ethernet frame; books it. A packet without a link header
 /// (it came from inject, or is our own) gets one from the vport to itself.
 /// Verdict: punt, or a drop.
-Verdict punt_packet(Context& context, Packet& packet, VportId vport) noexcept;
+[[gnu::noinline]] Verdict punt_packet(Context& context, Packet& packet, VportId vport) noexcept;
 
 }  // namespace wye::pipeline

@@ -22,10 +22,8 @@ void decrement_ttl(Packet& packet) noexcept {
         return;
     }
     auto& ip = net::header<net::Ipv4Header>(packet.l3());
-    const auto word = [&ip] { return Be16{static_cast<std::uint16_t>(ip.ttl << 8 | ip.protocol)}; };
-    const Be16 before = word();
     --ip.ttl;
-    ip.checksum = net::update_checksum(ip.checksum, before, word());
+    ip.checksum = net::checksum_after_ttl(ip.checksum);
 }
 
 Verdict rewrite_link(Packet& packet, const table::NextHop& nexthop,
@@ -35,8 +33,7 @@ Verdict rewrite_link(Packet& packet, const table::NextHop& nexthop,
     if (wanted > std::size_t{packet.l3_offset} + packet.frame.headroom) {
         return Verdict::drop(table::Reason::headroom);
     }
-    packet.frame.strip(packet.l3_offset);
-    packet.frame.prepend(static_cast<std::uint16_t>(wanted));
+    packet.frame.move_start(static_cast<int>(packet.l3_offset) - static_cast<int>(wanted));
     const auto& bytes = nexthop.rewrite[active == table::Rewrite::second ? 1 : 0];
     // Copies of fixed size: 12 bytes of addresses, then up to two tags.
     std::memcpy(packet.frame.data, bytes.data(), 12);

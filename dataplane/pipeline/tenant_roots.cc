@@ -2,11 +2,7 @@
 
 namespace wye::pipeline {
 
-const table::TenantPolicy* TenantRoots::policy_of(TenantId tenant) noexcept {
-    const auto resolve = [this](table::Ref<table::TenantPolicy> ref) {
-        return ref ? arena_.at(ref) : nullptr;
-    };
-    if (last_ != nullptr && last_->tenant == tenant) return resolve(last_->policy);
+const TenantRoots::Entry* TenantRoots::load_root(TenantId tenant) noexcept {
     const auto& header = arena_.header();
     if (tenant.value >= header.limits.tenants) return nullptr;
     std::size_t slot = tenant.value % kEntries;
@@ -15,23 +11,9 @@ const table::TenantPolicy* TenantRoots::policy_of(TenantId tenant) noexcept {
         if (entry.burst != burst_) {
             entry = {burst_, tenant, arena_.record(header.tenants, tenant.value).policy.load()};
         }
-        if (entry.tenant == tenant) {
-            last_ = &entry;
-            return resolve(entry.policy);
-        }
+        if (entry.tenant == tenant) return &entry;
     }
     return nullptr;
-}
-
-const table::VportPolicy* TenantRoots::find_unread(const table::Vport& vport) noexcept {
-    const table::TenantPolicy* policy = policy_of(vport.tenant);
-    if (policy == nullptr || vport.slot >= policy->vport_count) return nullptr;
-    return policy->vports() + vport.slot;
-}
-
-const table::VportPolicy* TenantRoots::find(VportId id, const table::Vport& vport) noexcept {
-    const table::VportPolicy* found = find_unread(vport);
-    return found != nullptr && found->vport == id ? found : nullptr;
 }
 
 const table::VportPolicy* TenantRoots::find(VportId id) noexcept {

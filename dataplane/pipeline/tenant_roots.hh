@@ -22,15 +22,25 @@ class TenantRoots {
     }
 
     /// Null: the tenant has no policy, or the id is none.
-    [[nodiscard]] const table::TenantPolicy* policy_of(TenantId tenant) noexcept;
+    [[nodiscard]] const table::TenantPolicy* policy_of(TenantId tenant) noexcept {
+        if (last_ == nullptr || last_->tenant != tenant) last_ = load_root(tenant);
+        return last_ != nullptr && last_->policy ? arena_.at(last_->policy) : nullptr;
+    }
 
     /// The vport's policy in this burst; null: it is not there (yet, or any more).
     [[nodiscard]] const table::VportPolicy* find(VportId vport) noexcept;
 
-    [[nodiscard]] const table::VportPolicy* find(VportId id, const table::Vport& vport) noexcept;
+    [[nodiscard]] const table::VportPolicy* find(VportId id, const table::Vport& vport) noexcept {
+        const table::VportPolicy* found = find_unread(vport);
+        return found != nullptr && found->vport == id ? found : nullptr;
+    }
     /// The same without touching its memory: the caller prefetches it, and checks later that
     /// `vport` in it is `id`.
-    [[nodiscard]] const table::VportPolicy* find_unread(const table::Vport& vport) noexcept;
+    [[nodiscard]] const table::VportPolicy* find_unread(const table::Vport& vport) noexcept {
+        const table::TenantPolicy* policy = policy_of(vport.tenant);
+        if (policy == nullptr || vport.slot >= policy->vport_count) return nullptr;
+        return policy->vports() + vport.slot;
+    }
 
   private:
     struct Entry {
@@ -41,6 +51,9 @@ class TenantRoots {
     /// More than the tenants that the packets of one burst can touch: the vports by which a packet
     /// enters and leaves, for each level of tunnels.
     static constexpr std::size_t kEntries = 1024;
+
+    /// What was read of this tenant in this burst, or is read now; null: the id is none.
+    const Entry* load_root(TenantId tenant) noexcept;
 
     table::ArenaView arena_;
     std::uint64_t burst_ = 0;

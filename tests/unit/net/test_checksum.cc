@@ -72,6 +72,18 @@ TEST(Checksum, IncrementalEqualsFullForAnyHeader) {
     }
 }
 
+// standards 4
+TEST(Checksum, AfterTtlEqualsTheEquationForEveryChecksum) {
+    for (std::uint32_t checksum = 0; checksum <= 0xffff; ++checksum) {
+        for (const unsigned ttl : {1u, 2u, 64u, 128u, 255u}) {
+            const Be16 old{static_cast<std::uint16_t>(checksum)};
+            const Be16 before{static_cast<std::uint16_t>(ttl << 8 | 17)};
+            const Be16 after{static_cast<std::uint16_t>((ttl - 1) << 8 | 17)};
+            ASSERT_EQ(checksum_after_ttl(old).host(), update_checksum(old, before, after).host());
+        }
+    }
+}
+
 TEST(Checksum, PseudoHeaders) {
     // Judged by scapy: IP(src='192.0.2.1',dst='198.51.100.2')/UDP(sport=1,dport=2)/b'abc'.
     const auto source = parse_ip("192.0.2.1")->ipv4();
