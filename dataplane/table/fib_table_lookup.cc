@@ -16,6 +16,16 @@ namespace {
 
 constinit const FibBlock kNoBlock{};
 
+/// What a block says that is wide, or whose cover counts; none: it takes more than the block.
+Leaf answer_of(const FibBlock& block, std::uint32_t word, unsigned slot) noexcept {
+    if (word >= (kFibLeadsOn | kFibIsWide)) {
+        const std::uint32_t item = block.items<std::uint32_t>()[block.item_of(slot)];
+        if ((item & kFibLeadsOn) != 0) return Leaf::none();
+        if (item != 0) return fib_leaf_of(item);
+    }
+    return Leaf{block.cover.load(std::memory_order_acquire)};
+}
+
 /// No branch depends on an address, and no lookup waits for another one: each loop with loads has so
 /// few instructions that the CPU has those of the whole group under way at once. Arithmetic that
 /// needs no load has loops of its own, which the compiler vectorises. What is not in a block reads
@@ -68,7 +78,10 @@ template <std::size_t kCount>
     for (std::size_t i = 0; i < kCount; ++i) leaves[i] = Leaf{found[i]};
     if (unsettled == 0) return;
     for (std::size_t i = 0; i < kCount; ++i) {
-        if (found[i] == 0) leaves[i] = lookup_in_table(arena, roots[i], addresses[i]);
+        if (found[i] != 0) continue;
+        const FibBlock& block = *reinterpret_cast<const FibBlock*>(blocks[i]);
+        leaves[i] = answer_of(block, words[i], slots[i]);
+        if (leaves[i].is_none()) leaves[i] = lookup_in_table(arena, roots[i], addresses[i]);
     }
 }
 
