@@ -162,24 +162,23 @@ struct Selection {
 };
 
 /// Tries and direct roots: all walks go one node down in turn, each prefetching the node that it
-/// visits next. The roots of those selected are not null.
+/// visits next. No root is null.
 template <class Key, class Root, class Address>
 void walk_burst(ArenaView arena, std::span<const Ref<Root>> root_of,
-                std::span<const Address> addresses, std::span<Leaf> leaves,
-                const Selection& selected) noexcept {
+                std::span<const Address> addresses, std::span<Leaf> leaves) noexcept {
     std::array<const FibRoot*, kBurst> roots;
     std::array<std::uint8_t, kBurst> active;
     alignas(64) std::byte storage[kBurst * sizeof(Walk<Key>)];
     auto* walks = reinterpret_cast<Walk<Key>*>(storage);
-    for (std::size_t i = 0; i < selected.count; ++i) {
-        new (walks + i) Walk<Key>(Key(addresses[selected.index[i]]));
-        roots[i] = arena.at(root_of[selected.index[i]]);
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+        new (walks + i) Walk<Key>(Key(addresses[i]));
+        roots[i] = arena.at(root_of[i]);
         if (roots[i]->form == FibForm::direct) {
             __builtin_prefetch(roots[i]->direct() + (walks[i].key.top() >> (64 - kFibDirectBits)));
         }
     }
     std::size_t live = 0;
-    for (std::size_t i = 0; i < selected.count; ++i) {
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
         enter(*roots[i], walks[i]);
         if (walks[i].child == 0) continue;
         __builtin_prefetch(arena.at(Ref<FibNode>{walks[i].child}));
@@ -199,79 +198,91 @@ void walk_burst(ArenaView arena, std::span<const Ref<Root>> root_of,
         }
         live = still;
     }
-    for (std::size_t i = 0; i < selected.count; ++i) {
-        Leaf& leaf = leaves[selected.index[i]];
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+        Leaf& leaf = leaves[i];
         leaf = finish(walks[i]);
         if (roots[i]->erases.load(std::memory_order_acquire) != walks[i].erases) [[unlikely]] {
-            leaf = lookup_one(arena, *roots[i], Key(addresses[selected.index[i]]));
+            leaf = lookup_one(arena, *roots[i], Key(addresses[i]));
         }
     }
 }
 
-/// Roots of one burst, sorted by what lies below them.
-struct Sorted {
-    Selection tables, others;
+template <class Root, class Address>
+void lookup_tables(ArenaView arena, std::span<const Ref<Root>> roots,
+                   std::span<const Address> addresses, std::span<Leaf> leaves) noexcept {
+    if constexpr (std::is_same_v<Root, Fib4Root>) {
+        fib_variant_in_use().lookup_tables(arena, roots.data(), addresses.data(), leaves.data(),
+                                           roots.size());
+    }
+}
+
+/// Those selected of a mixed burst, drawn together so that they go in one burst.
+template <class Root, class Address>
+struct Drawn {
+    std::array<Ref<Root>, kBurst> roots;
+    std::array<Address, kBurst> addresses;
+    std::array<Leaf, kBurst> leaves;
+
+    template <class Lookup>
+    void look_up(ArenaView arena, std::span<const Ref<Root>> from,
+                 std::span<const Address> addresses_from, std::span<Leaf> to,
+                 const Selection& selected, Lookup lookup) noexcept {
+        const std::size_t count = selected.count;
+        if (count == 0) return;
+        for (std::size_t j = 0; j < count; ++j) {
+            roots[j] = from[selected.index[j]];
+            addresses[j] = addresses_from[selected.index[j]];
+        }
+        lookup(arena, std::span<const Ref<Root>>(roots).first(count),
+               std::span<const Address>(addresses).first(count), std::span(leaves).first(count));
+        for (std::size_t j = 0; j < count; ++j) to[selected.index[j]] = leaves[j];
+    }
 };
 
 template <class Root>
-Sorted sort_roots(ArenaView arena, std::span<const Ref<Root>> roots,
-                  std::span<Leaf> leaves) noexcept {
-    Sorted sorted;
+bool are_one(std::span<const Ref<Root>> roots) noexcept {
+    std::uint32_t differ = 0;
+    for (const Ref<Root> root : roots) differ |= root.unit ^ roots[0].unit;
+    return differ == 0;
+}
+
+template <class Key, class Root, class Address>
+void lookup_burst(ArenaView arena, std::span<const Ref<Root>> roots,
+                  std::span<const Address> addresses, std::span<Leaf> leaves) noexcept {
+    if (roots.empty()) return;
+    if (roots[0] && are_one(roots)) {
+        if (arena.at(roots[0])->form == FibForm::table) {
+            lookup_tables(arena, roots, addresses, leaves);
+        } else {
+            walk_burst<Key>(arena, roots, addresses, leaves);
+        }
+        return;
+    }
+    Selection tables, others;
     for (std::size_t i = 0; i < roots.size(); ++i) {
         if (!roots[i]) {
             leaves[i] = Leaf::none();
         } else if (arena.at(roots[i])->form == FibForm::table) {
-            sorted.tables.add(i);
+            tables.add(i);
         } else {
-            sorted.others.add(i);
+            others.add(i);
         }
     }
-    return sorted;
-}
-
-/// Those of a mixed burst that have a table are drawn together, so that they go in one burst.
-void lookup_selected_tables(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
-                            std::span<const net::Ipv4Address> addresses, std::span<Leaf> leaves,
-                            const Selection& selected) noexcept {
-    std::array<Ref<Fib4Root>, kBurst> own_roots;
-    std::array<net::Ipv4Address, kBurst> own_addresses;
-    std::array<Leaf, kBurst> answers;
-    for (std::size_t j = 0; j < selected.count; ++j) {
-        own_roots[j] = roots[selected.index[j]];
-        own_addresses[j] = addresses[selected.index[j]];
-    }
-    fib_variant_in_use().lookup_tables(arena, own_roots.data(), own_addresses.data(),
-                                       answers.data(), selected.count);
-    for (std::size_t j = 0; j < selected.count; ++j) leaves[selected.index[j]] = answers[j];
-}
-
-bool are_one(std::span<const Ref<Fib4Root>> roots) noexcept {
-    std::uint32_t differ = 0;
-    for (const Ref<Fib4Root> root : roots) differ |= root.unit ^ roots[0].unit;
-    return differ == 0;
+    Drawn<Root, Address> drawn;
+    drawn.look_up(arena, roots, addresses, leaves, tables, lookup_tables<Root, Address>);
+    drawn.look_up(arena, roots, addresses, leaves, others, walk_burst<Key, Root, Address>);
 }
 
 }  // namespace
 
 void lookup_fib4(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
                  std::span<const net::Ipv4Address> addresses, std::span<Leaf> leaves) noexcept {
-    if (roots.empty()) return;
-    if (roots[0] && are_one(roots) && arena.at(roots[0])->form == FibForm::table) {
-        fib_variant_in_use().lookup_tables(arena, roots.data(), addresses.data(), leaves.data(),
-                                           roots.size());
-        return;
-    }
-    const Sorted sorted = sort_roots(arena, roots, leaves);
-    if (sorted.tables.count != 0) {
-        lookup_selected_tables(arena, roots, addresses, leaves, sorted.tables);
-    }
-    if (sorted.others.count != 0) walk_burst<Key4>(arena, roots, addresses, leaves, sorted.others);
+    lookup_burst<Key4>(arena, roots, addresses, leaves);
 }
 
 void lookup_fib6(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
                  std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept {
-    const Sorted sorted = sort_roots(arena, roots, leaves);
-    if (sorted.others.count != 0) walk_burst<Key6>(arena, roots, addresses, leaves, sorted.others);
+    lookup_burst<Key6>(arena, roots, addresses, leaves);
 }
 
 Leaf lookup_fib4(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept {
