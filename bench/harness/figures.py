@@ -83,7 +83,7 @@ def print_table(rows):
                 f"{row.runs:>4}")
         if row.ratio is not None:
             line += f"  {row.peer} {format_value(row.peer_value)}, ratio {row.ratio:.3f}"
-        if row.must is not None:
+        if row.must is not None and row.must < 1e9:  # beyond: it is to work
             line += f"  must {row.must:g}, goal {row.goal:g}: {'met' if row.met else 'NOT MET'}"
         if row.why:
             line += f"  not measured: {row.why}"

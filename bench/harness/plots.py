@@ -78,8 +78,10 @@ def growth_series(rows):
         if match and row.value is not None:
             lines = families.setdefault(match[1], {})
             lines.setdefault(match[2], []).append((int(match[3]), row.value))
-            if row.peer_value is not None:
-                lines.setdefault(row.peer, []).append((int(match[3]), row.peer_value))
+            # The peer of several lines is drawn once.
+            points = lines.setdefault(row.peer, []) if row.peer_value is not None else None
+            if points is not None and int(match[3]) not in dict(points):
+                points.append((int(match[3]), row.peer_value))
     return families
 
 
