@@ -26,7 +26,7 @@ namespace wye::frr {
 namespace {
 
 /// What one run() reads at most: about 3 600 routes of one next hop.
-constexpr std::size_t kReadChunk = 64 * 1024;
+constexpr std::size_t kReadChunk = std::size_t{64} * 1024;
 constexpr int kChunksPerRun = 4;
 
 void log(const std::string& text) {

@@ -258,7 +258,7 @@ void RouteProgrammer::completed(const StreamWriter::Sent& sent, const ring::Comp
         nexthops_.completed(sent.opcode, sent.object, completion);
         return;
     }
-    const InFlight record = std::move(in_flight_.front());
+    const InFlight record = in_flight_.front();
     in_flight_.pop_front();
     settle(record, completion, writer);
 }

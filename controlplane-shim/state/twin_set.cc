@@ -104,7 +104,7 @@ TwinSet::Staged TwinSet::stage(const Specs& wanted, CommandSink* sink,
     return staged;
 }
 
-void TwinSet::discard(Staged staged) {
+void TwinSet::discard(Staged&& staged) {
     std::vector<std::pair<kernel::TwinSpec, kernel::Twin>> leaving;
     for (auto& [key, held] : staged) leaving.emplace_back(held.spec, std::move(held.twin));
     if (!leaving.empty()) kernel_.remove_twins(std::move(leaving));
@@ -125,7 +125,7 @@ void TwinSet::take_away(const Key& key, CommandSink* sink) {
     if (sink != nullptr) static_cast<void>(sink->send_twin(message_of(key), -1));
 }
 
-void TwinSet::commit(const Specs& wanted, Staged staged, CommandSink* sink,
+void TwinSet::commit(const Specs& wanted, Staged&& staged, CommandSink* sink,
                      std::vector<std::string>& errors) {
     std::vector<std::pair<kernel::TwinSpec, kernel::Twin>> leaving;
     for (auto it = held_.begin(); it != held_.end();) {

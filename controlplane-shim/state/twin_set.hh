@@ -38,10 +38,10 @@ class TwinSet {
     /// whose interface name is taken over is removed first: if this or what follows fails, repair()
     /// with the former specs makes it anew.
     Staged stage(const Specs& wanted, CommandSink* sink, std::vector<std::string>& errors);
-    void discard(Staged staged);
+    void discard(Staged&& staged);
     /// Puts the staged ones in force, changes what stays, removes what is not wanted, and tells the
     /// data plane (if there is one). What could not be changed is said in `errors`.
-    void commit(const Specs& wanted, Staged staged, CommandSink* sink,
+    void commit(const Specs& wanted, Staged&& staged, CommandSink* sink,
                 std::vector<std::string>& errors);
 
     /// A new session: takes back what fits, makes what is missing, hands over what the data plane

@@ -20,8 +20,8 @@ std::vector<std::string> YamlProblems::in_order() const {
     return list;
 }
 
-StrictYaml::StrictYaml(YAML::Node node, std::string path, YamlProblems& problems)
-    : node_(std::move(node)), path_(std::move(path)), problems_(problems) {
+StrictYaml::StrictYaml(const YAML::Node& node, std::string path, YamlProblems& problems)
+    : node_(node), path_(std::move(path)), problems_(problems) {
     if (!node_.IsMap()) {
         problems_.add(node_.Mark(), path_, "should be a mapping (key: value)");
         node_.reset(YAML::Node(YAML::NodeType::Map));

@@ -32,7 +32,7 @@ class YamlProblems {
 
 class StrictYaml {
   public:
-    StrictYaml(YAML::Node node, std::string path, YamlProblems& problems);
+    StrictYaml(const YAML::Node& node, std::string path, YamlProblems& problems);
 
     [[nodiscard]] bool has(const char* key) const;
     void text(const char* key, std::string& out);

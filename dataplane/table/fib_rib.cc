@@ -86,7 +86,7 @@ void FibRib::expand(FibBits bits, unsigned position, FibLeaves& leaves) const {
     const auto node = nodes_.find(place_of(bits, position));
     if (node == nodes_.end()) return;
     for (const Route& route : node->second) {  // longer ones come later and overwrite
-        const auto own = static_cast<unsigned>(std::bit_width(route.index)) - 1;
+        const auto own = static_cast<unsigned>(std::bit_width(route.index | 1u)) - 1;
         const std::uint32_t slots = 1u << (kFibStride - own);
         const std::uint32_t first = (route.index - (1u << own)) * slots;
         std::fill_n(leaves.begin() + first, slots, route.leaf);

@@ -29,7 +29,8 @@ constexpr std::uint32_t kFewestBuffers = 2048;
 /// Of megabytes of memory, what is left for buffers: the rest is for queues and EAL itself.
 std::uint32_t count_for(std::uint32_t megabytes, std::uint32_t room) {
     const std::uint64_t bytes = (std::uint64_t{megabytes} << 20) * 3 / 4;
-    const std::uint64_t each = sizeof(rte_mbuf) + kPrivateBytes + room + 2 * RTE_CACHE_LINE_SIZE;
+    const std::uint64_t each =
+        sizeof(rte_mbuf) + kPrivateBytes + room + std::size_t{2} * RTE_CACHE_LINE_SIZE;
     return static_cast<std::uint32_t>(bytes / each);
 }
 

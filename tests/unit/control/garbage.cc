@@ -6,9 +6,7 @@
 namespace wye::control::test {
 
 using wye::testing::ip;
-using wye::testing::mac;
 using wye::testing::object_name;
-using wye::testing::prefix;
 
 namespace {
 

@@ -10,9 +10,6 @@
 namespace wye::control::test {
 namespace {
 
-using wye::testing::mac;
-using wye::testing::object_name;
-
 /// A next hop by what it is: (kind, vport 0..3, last byte of the gateway).
 struct Hop {
     NextHopKind kind = NextHopKind::blackhole;

@@ -5,8 +5,6 @@ namespace wye::control::test {
 namespace {
 
 using wye::testing::ip;
-using wye::testing::mac;
-using wye::testing::prefix;
 
 TEST(Routes, ARouteLeadsToItsNextHop) {
     Rig rig;

@@ -20,7 +20,6 @@ using namespace wye;
 using namespace wye::dataplane;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kPages = 12;  // that the mount may have

@@ -25,7 +25,7 @@ void append(Bytes& to, const Bytes& more) {
 /// A copy on the heap of exactly this size, so that the address sanitizer sees one byte too far.
 std::unique_ptr<std::byte[]> exact(const Bytes& bytes, std::size_t length) {
     auto copy = std::make_unique<std::byte[]>(length);
-    std::copy_n(bytes.begin(), length, copy.get());
+    for (std::size_t i = 0; i < length; ++i) copy[i] = bytes[i];
     return copy;
 }
 

@@ -7,7 +7,6 @@ namespace wye::pipeline::test {
 namespace {
 
 using table::AclRuleSpec;
-using table::LedgerRow;
 using table::Reason;
 
 constexpr const char* kNeighbor = "02:00:00:00:00:aa";
