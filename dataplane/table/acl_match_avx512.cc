@@ -40,6 +40,6 @@ struct Simd {
 
 }  // namespace
 
-const AclMatcher kAclMatcherAvx512 = acl_matcher<Simd>("avx512");
+constinit const AclMatcher kAclMatcherAvx512 = acl_matcher<Simd>("avx512");
 
 }  // namespace wye::table

@@ -53,6 +53,6 @@ struct Simd {
 
 }  // namespace
 
-const AclMatcher kAclMatcherBaseline = acl_matcher<Simd>("baseline");
+constinit const AclMatcher kAclMatcherBaseline = acl_matcher<Simd>("baseline");
 
 }  // namespace wye::table
