@@ -85,6 +85,18 @@ int add_default_route(NetlinkSocket& socket, unsigned char family, std::uint32_t
     return socket.request(request);
 }
 
+/// Of an interface; zero: it has none, or has vanished.
+net::MacAddress mac_of(NetlinkSocket& socket, std::uint32_t index) {
+    net::MacAddress mac{};
+    ifinfomsg header{};
+    header.ifi_index = static_cast<int>(index);
+    Request request(RTM_GETLINK, 0, header);
+    socket.query(request, [&](const nlmsghdr* message) {
+        static_cast<void>(Attributes(message, sizeof(ifinfomsg)).mac(IFLA_ADDRESS, mac));
+    });
+    return mac;
+}
+
 }  // namespace
 
 std::uint32_t find_link(NetlinkSocket& socket, const std::string& name) {
@@ -106,7 +118,8 @@ Status set_link(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index
     ifinfomsg header{};
     header.ifi_index = static_cast<int>(index);
     Request settings(RTM_NEWLINK, 0, header);
-    if (is_tap) settings.put_mac(IFLA_ADDRESS, spec.mac);
+    // Only where it differs: Linux forgets an interface's neighbours whenever its MAC is set.
+    if (is_tap && mac_of(socket, index) != spec.mac) settings.put_mac(IFLA_ADDRESS, spec.mac);
     settings.put_u32(IFLA_MTU, spec.mtu);
     if (master != 0) settings.put_u32(IFLA_MASTER, master);
     nlattr* const families = settings.nest(IFLA_AF_SPEC);

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+from collections import Counter
 
 from . import isolation, ledger
 from .places import Lab, LabError
@@ -39,6 +40,7 @@ class Story:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.topology = Topology(lab)
+        self.drops_before = Counter()
 
     # -- routes -----------------------------------------------------------------------------------
 
@@ -234,7 +236,17 @@ class Story:
                                 for r in rows)
         return state
 
+    def drops(self) -> Counter:
+        """What the routers have dropped so far, and why."""
+        drops = Counter()
+        for pop in POPS:
+            for row in self.topology.show(pop, "drops"):
+                if "tenant" in row:
+                    drops[f"PoP {pop}, {row['tenant']}: {row['reason']}"] += row["packets"]
+        return drops
+
     def under_streams(self, seconds: float, disturb) -> tuple[float, list]:
+        self.drops_before = self.drops()
         streams = Streams(self.lab, every_flow(7300), RATE, seconds)
         time.sleep(0.7)
         begun = time.monotonic()
@@ -244,7 +256,9 @@ class Story:
 
     def no_loss(self, results) -> str:
         lost = {str(r.flow): r.lost for r in results if r.lost}
-        expect(not lost, f"packets were lost: {lost}")
+        if lost:
+            dropped = dict(self.drops() - self.drops_before)
+            raise LabError(f"packets were lost: {lost}; dropped meanwhile, in all: {dropped}")
         return f"{sum(r.sent for r in results)} packets on {len(results)} streams, 0 lost"
 
     def reconciled(self, before: dict) -> None:

@@ -222,6 +222,30 @@ TEST_F(LinuxKernelTest, DescriptorSurvivesHandOverAndIsCheckedWhenTakenBack) {
     EXPECT_TRUE(wait_for([&] { return recorder_.removed.contains({"wye-shim-red", index}); }));
 }
 
+// Linux forgets the neighbours of an interface whose MAC is set, even to what it was. A shim that has
+// been started anew would have all of them asked for again, under traffic.
+TEST_F(LinuxKernelTest, NeighboursOutliveTheShim) {
+    const TwinSpec spec = tap("site");
+    Result<Twin> twin = kernel_->make_twin(spec);
+    ASSERT_TRUE(twin) << twin.error().text;
+    in_red("ip neigh replace 10.1.0.9 lladdr 02:00:00:00:00:09 dev site nud reachable");
+    in_red("ip neigh replace fe80::9 lladdr 02:00:00:00:00:09 dev site nud reachable");
+    Descriptor copy(dup(twin->descriptor.get()));
+    twin->descriptor.reset();
+    kernel_ = std::move(*LinuxKernel::create("unit", recorder_));
+    Result<Twin> adopted = kernel_->adopt_twin(spec, std::move(copy));
+    ASSERT_TRUE(adopted) << adopted.error().text;
+    const std::string neighbors = in_red("ip neigh show dev site");
+    EXPECT_TRUE(has(neighbors, "10.1.0.9 lladdr 02:00:00:00:00:09")) << neighbors;
+    EXPECT_TRUE(has(neighbors, "fe80::9 lladdr 02:00:00:00:00:09")) << neighbors;
+    // What has changed is set all the same.
+    TwinSpec other = spec;
+    other.mac = *net::parse_mac("02:00:00:00:10:02");
+    ASSERT_TRUE(kernel_->change_twin(*adopted, spec, other));
+    EXPECT_TRUE(has(in_red("ip link show dev site"), "02:00:00:00:10:02"));
+    remove(std::move(*adopted), other);
+}
+
 TEST_F(LinuxKernelTest, IndexIsTheSameAfterARestartAndAnotherIfTaken) {
     const TwinSpec spec = tap("site");
     Result<Twin> first = kernel_->make_twin(spec);
