@@ -46,7 +46,7 @@ std::uint8_t address_words(net::IpFamily family) {
 void set_addresses(PeerRule& rule, std::size_t field, const net::IpPrefix& prefix,
                    std::uint8_t words) {
     for (std::uint8_t word = 0; word < words; ++word) {
-        const auto* const bytes = prefix.address.bytes.data() + word * 4;
+        const auto* const bytes = prefix.address.bytes.data() + std::size_t{word} * 4;
         const int left = prefix.length - word * 32;
         rule.field[field + word].value.u32 = std::uint32_t{bytes[0]} << 24 |
                                              std::uint32_t{bytes[1]} << 16 |
