@@ -2,14 +2,19 @@
 // and how much of the arena tables take.
 //
 //   routes/changes       changes of random routes of the whole IPv4 table: half get another next hop,
-//                        half are withdrawn or come back. Sender and control thread share one thread,
-//                        so an item is the sum of what both spend, from ring to published
+//                        half are withdrawn or come back. From ring to published: a batch lies in
+//                        the command ring when the clock (CPU time) starts, which stops when its
+//                        completions lie in theirs, and counts what was freed meanwhile. Making
+//                        commands and reading completions is the shim's, and not counted
+//   routes/fib           the same changes to the FIB's writer alone
 //   table/fib4, fib6     `bytes`: the arena's heap with the whole table of one family in it
 //   vrf/empty            `bytes`: what one VRF without routes adds, both families together
 //   vrfs/4096            `bytes`: 4096 VRFs with the same 100 IPv4 and 20 IPv6 prefixes each, which are
 //                        spread over the real table
 #include <benchmark/benchmark.h>
 
+#include <atomic>
+#include <ctime>
 #include <random>
 #include <string>
 #include <vector>
@@ -21,6 +26,7 @@
 namespace wye::control::test {
 namespace {
 
+constexpr std::size_t kBatch = 512;  // as many as the control thread takes in one poll
 constexpr std::uint32_t kNextHops = 1024;
 constexpr std::uint32_t kVrfs = 4096;
 constexpr std::uint32_t kRoutes4 = 100, kRoutes6 = 20;
@@ -37,6 +43,27 @@ table::CounterLimits counter_limits() {
     table::CounterLimits limits = small_counters();
     limits.tenants = limits.vrfs = 2 * kVrfs;
     return limits;
+}
+
+ring::Command setting(Handle vrf, const net::IpPrefix& prefix, Handle group) {
+    auto command = make_command(Opcode::route_set);
+    command.body.route.vrf = vrf;
+    command.body.route.group = group;
+    command.body.route.prefix = prefix;
+    return command;
+}
+ring::Command withdrawal(Handle vrf, const net::IpPrefix& prefix) {
+    auto command = make_command(Opcode::route_delete);
+    command.body.route_delete.vrf = vrf;
+    command.body.route_delete.prefix = prefix;
+    return command;
+}
+
+std::uint64_t thread_nanoseconds() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1000000000 +
+           static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 /// One VRF and `kNextHops` groups of one next hop each.
@@ -58,17 +85,7 @@ struct Router {
         programmer.reach();
     }
     void set(Handle vrf, const net::IpPrefix& prefix, Handle group) {
-        auto command = make_command(Opcode::route_set);
-        command.body.route.vrf = vrf;
-        command.body.route.group = group;
-        command.body.route.prefix = prefix;
-        programmer.post(command);
-    }
-    void withdraw(Handle vrf, const net::IpPrefix& prefix) {
-        auto command = make_command(Opcode::route_delete);
-        command.body.route_delete.vrf = vrf;
-        command.body.route_delete.prefix = prefix;
-        programmer.post(command);
+        programmer.post(setting(vrf, prefix, group));
     }
     void settle() {
         if (programmer.settle() != 0) std::abort();
@@ -87,8 +104,12 @@ struct Router {
     }
 };
 
+/// What is timed. A function of its own for callgrind: --toggle-collect='*publish*'.
+[[gnu::noinline]] void publish(Rig& rig) {
+    rig.poll();
+}
+
 void changes(benchmark::State& state) {
-    constexpr std::size_t kBatch = 1024;
     static Router router;
     static const auto routes = table::read_real_table(net::IpFamily::ipv4);
     static std::vector<bool> present;
@@ -97,19 +118,51 @@ void changes(benchmark::State& state) {
         router.load(routes);
         present.assign(routes.size(), true);
     }
+    std::vector<ring::Command> batch(kBatch);
     for (auto _ : state) {
         for (std::size_t i = 0; i < kBatch; ++i) {
             const std::size_t which = random() % routes.size();
-            if (present[which] && i % 2 == 0) {
-                router.withdraw(router.basics.vrf, routes[which].prefix);
-                present[which] = false;
-            } else {
-                router.set(router.basics.vrf, routes[which].prefix,
-                           router.groups[random() % kNextHops]);
-                present[which] = true;
-            }
+            const bool withdraw = present[which] && i % 2 == 0;
+            const Handle group = router.groups[random() % kNextHops];
+            batch[i] = withdraw ? withdrawal(router.basics.vrf, routes[which].prefix)
+                                : setting(router.basics.vrf, routes[which].prefix, group);
+            present[which] = !withdraw;
         }
+        router.programmer.post(ring::Stream::routes, batch);
+        const std::uint64_t begin = thread_nanoseconds();
+        publish(router.rig);
+        state.SetIterationTime(static_cast<double>(thread_nanoseconds() - begin) * 1e-9);
         router.settle();
+    }
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBatch));
+}
+
+void fib_changes(benchmark::State& state) {
+    static const auto routes = table::read_real_table(net::IpFamily::ipv4);
+    static auto arena = table::ArenaWriter::create_anonymous(limits());
+    static std::atomic<std::uint32_t> root{0};
+    static table::FibWriter fib(*arena, net::IpFamily::ipv4, root);
+    static std::vector<bool> present;
+    static std::mt19937_64 random(1);
+    static std::uint64_t epoch = 0;
+    const auto insert = [&](const net::IpPrefix& prefix, std::uint32_t nexthop) {
+        if (!fib.insert(prefix, table::Leaf::of(NextHopId{nexthop % kNextHops}))) std::abort();
+    };
+    if (present.empty()) {
+        for (const auto& route : routes) insert(route.prefix, route.leaf.nexthop().value);
+        present.assign(routes.size(), true);
+    }
+    for (auto _ : state) {
+        for (std::size_t i = 0; i < kBatch; ++i) {
+            const std::size_t which = random() % routes.size();
+            const auto nexthop = static_cast<std::uint32_t>(random());
+            const bool withdraw = present[which] && i % 2 == 0;
+            if (!withdraw) insert(routes[which].prefix, nexthop);
+            if (withdraw && !fib.erase(routes[which].prefix)) std::abort();
+            present[which] = !withdraw;
+        }
+        arena->seal(++epoch);
+        arena->release_through(epoch);
     }
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBatch));
 }
@@ -173,7 +226,8 @@ void vrfs_4096(benchmark::State& state) {
         return bytes_of_vrfs(kVrfs, routes);
     });
 }
-BENCHMARK(changes)->Name("routes/changes");
+BENCHMARK(changes)->Name("routes/changes")->UseManualTime();
+BENCHMARK(fib_changes)->Name("routes/fib");
 BENCHMARK(table_fib4)->Name("table/fib4")->Iterations(1);
 BENCHMARK(table_fib6)->Name("table/fib6")->Iterations(1);
 BENCHMARK(vrf_empty)->Name("vrf/empty")->Iterations(1);

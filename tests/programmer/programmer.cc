@@ -142,6 +142,10 @@ void Programmer::post(ring::Stream stream, ring::Command command) {
         if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("no room");
     }
 }
+void Programmer::post(ring::Stream stream, std::span<ring::Command> commands) {
+    for (ring::Command& command : commands) command.header.sequence = ++sent_[index_of(stream)];
+    if (!channel_.send(stream, commands)) throw std::runtime_error("no room");
+}
 void Programmer::post(ring::Command command) {
     post(stream_of(command.header.opcode), command);
 }

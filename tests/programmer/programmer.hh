@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,6 +53,8 @@ class Programmer {
     ring::Completion call(ring::Stream stream, ring::Command command);  // barrier, replays
     void post(ring::Command command);
     void post(ring::Stream stream, ring::Command command);
+    /// All in one batch, without looking for completions; throws when the ring has no room.
+    void post(ring::Stream stream, std::span<ring::Command> commands);
     /// Waits for everything posted; how many were refused. The refusals are in refusals().
     std::size_t settle();
     [[nodiscard]] const std::vector<ring::Completion>& refusals() const { return refusals_; }
