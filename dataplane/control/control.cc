@@ -116,6 +116,7 @@ void Control::close_session() {
     for (StreamState& stream : core.streams) {
         stream.begun = stream.replaying = false;
         stream.taken.clear();
+        stream.next = 0;
         stream.completions.clear();
         stream.waiting_since.reset();
     }
@@ -148,7 +149,7 @@ bool Control::pending() const {
     const bool withheld = core.leases.oldest_epoch() < core.reached;  // by time, not by workers
     return !core.unreached.empty() || !core.grace.empty() || (!core.frees.empty() && !withheld) ||
            core.changed || core.policies_dirty || !core.abandoned_builds.empty() ||
-           !core.streams[0].taken.empty() || !core.streams[1].taken.empty() ||
+           core.streams[0].has_taken() || core.streams[1].has_taken() ||
            !core.session.events.empty();
 }
 

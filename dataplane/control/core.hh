@@ -50,10 +50,13 @@ struct StreamState {
     std::uint32_t round = 0;  // of declaration: grows with each replay_begin
     bool begun = false;       // a replay_begin came in this session
     bool replaying = false;
-    bool replayed = false;            // a replay_end was executed in the life of this process
-    std::deque<ring::Command> taken;  // out of the ring, not yet executed
+    bool replayed = false;             // a replay_end was executed in the life of this process
+    std::vector<ring::Command> taken;  // out of the ring
+    std::size_t next = 0;              // of them: the first that is not yet executed
     std::vector<ring::Completion> completions;
     std::optional<std::chrono::steady_clock::time_point> waiting_since;
+
+    [[nodiscard]] bool has_taken() const noexcept { return next != taken.size(); }
 };
 
 /// What lives as long as a session.
@@ -82,6 +85,7 @@ struct Core {
     std::optional<Predecessor> predecessor;
 
     // Before the objects, whose deferred ends refer to them: destroyed after them.
+    RoutePool route_pool;
     Registry<Tenant> tenants;
     Registry<Vrf> vrfs;
     Registry<Port> ports;
@@ -120,7 +124,6 @@ struct Core {
     bool policies_dirty = false;
     bool leftovers = false;  // undeclared objects that are still referred to
     bool committed = false;
-    std::vector<ring::Command> scratch;
     std::uint64_t commands = 0, refusals = 0, events_lost = 0;
 
     [[nodiscard]] StreamState& policy() { return streams[0]; }

@@ -8,6 +8,7 @@
 #include "dataplane/control/core.hh"
 #include "dataplane/control/drain.hh"
 #include "dataplane/control/families.hh"
+#include "dataplane/control/routes.hh"
 
 namespace wye::control {
 namespace {
@@ -106,15 +107,40 @@ Answer limit_wait(Core& core, StreamState& state, const ring::Command& command, 
 }
 
 void take(Core& core, ring::Stream stream, StreamState& state) {
-    if (!state.taken.empty() || !state.completions.empty()) return;
+    if (state.has_taken() || !state.completions.empty()) return;
     ring::Channel& channel = *core.session.channel;
     const std::size_t room = channel.completion_room(stream);
     const std::size_t count = std::min<std::size_t>(room, core.options.batch);
     if (count == 0) return;
-    core.scratch.resize(count);
-    const std::size_t got = channel.receive_commands(stream, core.scratch);
-    state.taken.assign(core.scratch.begin(),
-                       core.scratch.begin() + static_cast<std::ptrdiff_t>(got));
+    state.taken.resize(count);
+    state.taken.resize(channel.receive_commands(stream, state.taken));
+    state.next = 0;
+}
+
+/// How many commands before its turn each stage of a route is asked for.
+struct Lookahead {
+    std::size_t distance;
+    RouteStage stage;
+};
+constexpr Lookahead kLookaheads[] = {
+    {12, RouteStage::slot}, {8, RouteStage::route}, {4, RouteStage::neighbors}};
+
+void prefetch(const Core& core, const StreamState& state, std::size_t index, RouteStage stage) {
+    if (index < state.taken.size()) prefetch_route(core, state.taken[index], stage);
+}
+
+/// At the beginning of a batch: what prefetch_after() would have asked for before.
+void prefetch_first(const Core& core, const StreamState& state) {
+    for (const Lookahead& ahead : kLookaheads) {
+        for (std::size_t i = 0; i < ahead.distance; ++i) {
+            prefetch(core, state, state.next + i, ahead.stage);
+        }
+    }
+}
+void prefetch_after(const Core& core, const StreamState& state) {
+    for (const Lookahead& ahead : kLookaheads) {
+        prefetch(core, state, state.next + ahead.distance, ahead.stage);
+    }
 }
 
 }  // namespace
@@ -135,8 +161,10 @@ bool run_stream(Core& core, ring::Stream stream) {
     if (core.session.channel == nullptr) return false;
     take(core, stream, state);
     bool any = false;
-    while (!state.taken.empty()) {
-        const ring::Command& command = state.taken.front();
+    if (stream == ring::Stream::routes) prefetch_first(core, state);
+    while (state.has_taken()) {
+        const ring::Command& command = state.taken[state.next];
+        if (stream == ring::Stream::routes) prefetch_after(core, state);
         Answer answer = execute(core, stream, command);
         answer = limit_wait(core, state, command, answer);
         if (answer.wait != Wait::no) return any || answer.wait == Wait::turn;
@@ -148,7 +176,7 @@ bool run_stream(Core& core, ring::Stream stream) {
         state.completions.push_back(completion);
         ++core.commands;
         if (!answer.accepted()) ++core.refusals;
-        state.taken.pop_front();
+        ++state.next;
         any = true;
     }
     return any;

@@ -1,14 +1,12 @@
 #include "dataplane/control/fields.hh"
 
-#include <algorithm>
 
 namespace wye::control {
 
 bool is_valid(const net::IpAddress& address) noexcept {
     if (address.family == net::IpFamily::ipv6) return true;
     if (address.family != net::IpFamily::ipv4) return false;
-    return std::all_of(address.bytes.begin() + 4, address.bytes.end(),
-                       [](std::uint8_t byte) { return byte == 0; });
+    return address == net::IpAddress(address.ipv4());
 }
 
 bool is_valid(const net::IpPrefix& prefix) noexcept {

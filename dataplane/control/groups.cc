@@ -139,10 +139,10 @@ constexpr std::size_t kBytesForLeaf = 1024;
 Pointed point_routes(Core& core, const Group& group, table::Leaf leaf, table::Leaf old) {
     if (core.arena.free_bytes() / kBytesForLeaf < group.routes) return Pointed::none;
     for (const Route* route = group.first_route; route != nullptr; route = route->next) {
-        if (write_leaf(core, *route->vrf, *route->prefix, leaf)) continue;
+        if (write_leaf(core, *route->vrf, route->prefix, leaf)) continue;
         bool back = true;
         for (const Route* done = group.first_route; done != route; done = done->next) {
-            back &= write_leaf(core, *done->vrf, *done->prefix, old);
+            back &= write_leaf(core, *done->vrf, done->prefix, old);
         }
         return back ? Pointed::none : Pointed::some;
     }
@@ -219,7 +219,7 @@ Answer change(Core& core, Group& group, Content content) {
     if (!touches_vports) return accept();
     note_own_addresses(core, group, true);
     for (const Route* route = group.first_route; route != nullptr; route = route->next) {
-        refresh_host_routes(core, *route->vrf, *route->prefix);
+        refresh_host_routes(core, *route->vrf, route->prefix);
     }
     return accept();
 }

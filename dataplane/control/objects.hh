@@ -17,6 +17,7 @@
 #include "dataplane/base/model.hh"
 #include "dataplane/control/control.hh"
 #include "dataplane/control/registry.hh"
+#include "dataplane/control/route_table.hh"
 #include "dataplane/net/address.hh"
 #include "dataplane/table/acl.hh"
 #include "dataplane/table/fib.hh"
@@ -43,11 +44,6 @@ struct AddressHash {
         return static_cast<std::size_t>(h ^ (h >> 29));
     }
 };
-struct PrefixHash {
-    std::size_t operator()(const net::IpPrefix& prefix) const noexcept {
-        return AddressHash{}(prefix.address) * 31 + prefix.length;
-    }
-};
 
 /// What counts against a tenant's quotas: what was declared in the present round, so that a replay
 /// is not refused because of what it is about to replace.
@@ -72,24 +68,15 @@ struct Port : Named {
     bool link_up = true;
 };
 
-struct Route {
-    Group* group = nullptr;
-    Route* previous = nullptr;  // routes of one group are chained
-    Route* next = nullptr;
-    Vrf* vrf = nullptr;
-    const net::IpPrefix* prefix = nullptr;
-    std::uint32_t declared = 0;
-    std::uint8_t protocol = 0;
-};
-
 struct Vrf : Named {
+    explicit Vrf(RoutePool& pool) : routes(pool) {}
     VrfId id;
     Tenant* tenant = nullptr;
     std::optional<std::uint32_t> vni;
     bool underlay = false;
     std::size_t tunnels = 0;                     // that have their outer addresses here
     std::optional<table::FibWriter> fib4, fib6;  // made with the first route
-    std::unordered_map<net::IpPrefix, Route, PrefixHash> routes;
+    RouteTable routes;
     std::array<std::uint32_t, 33> lengths4{};  // explicit routes of each prefix length
     std::array<std::uint32_t, 129> lengths6{};
     struct ByAddress {

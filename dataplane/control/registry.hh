@@ -9,6 +9,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "dataplane/base/name.hh"
 #include "dataplane/control/answer.hh"
@@ -61,8 +62,9 @@ class Registry {
         return {named, accept()};
     }
 
-    T& add(const ObjectName& name) {
-        auto object = std::make_unique<T>();
+    template <class... Arguments>
+    T& add(const ObjectName& name, Arguments&&... arguments) {
+        auto object = std::make_unique<T>(std::forward<Arguments>(arguments)...);
         object->name = name;
         return *(names_[name] = std::move(object));
     }

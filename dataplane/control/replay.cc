@@ -43,10 +43,11 @@ bool sweep(Core& core, const Registry<T>& registry, Remove remove) {
 RouteSweep collect_routes(const Core& core) {
     RouteSweep work;
     for (const auto& [name, vrf] : core.vrfs.all()) {
-        for (const auto& [prefix, route] : vrf->routes) {
-            if (route.declared != core.streams[1].round)
-                work.routes.emplace_back(vrf.get(), prefix);
-        }
+        vrf->routes.each([&, owner = vrf.get()](const Route& route) {
+            if (route.declared != core.streams[1].round) {
+                work.routes.emplace_back(owner, route.prefix);
+            }
+        });
     }
     return work;
 }
@@ -56,8 +57,9 @@ Answer sweep_routes(Core& core, RouteSweep& work) {
     for (std::size_t done = 0; work.next < work.routes.size(); ++work.next, ++done) {
         if (done == kRoutesInOneTurn) return wait_for(Wait::turn);
         const auto& [vrf, prefix] = work.routes[work.next];
-        if (!vrf->routes.contains(prefix)) continue;
-        if (!remove_route(core, *vrf, prefix)) return refuse(ring::Outcome::table_full);
+        Route* const route = vrf->routes.find(prefix);
+        if (route == nullptr) continue;
+        if (!remove_route(core, *route)) return refuse(ring::Outcome::table_full);
     }
     return accept();
 }

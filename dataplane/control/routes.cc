@@ -72,23 +72,22 @@ Answer count_route(Tenant& tenant, bool counted) {
 Answer change_route(Core& core, Vrf& vrf, Route& route, Group& group) {
     if (route.group == &group) return accept();
     if (leaf_of(*route.group) != leaf_of(group) &&
-        !write_leaf(core, vrf, *route.prefix, leaf_of(group))) {
+        !write_leaf(core, vrf, route.prefix, leaf_of(group))) {
         return refuse(ring::Outcome::table_full);
     }
-    note_own_address(core, *route.prefix, *route.group, false);
+    note_own_address(core, route.prefix, *route.group, false);
     unchain(route);
     chain(group, route);
-    note_own_address(core, *route.prefix, group, true);
-    refresh_host_routes(core, vrf, *route.prefix);
+    note_own_address(core, route.prefix, group, true);
+    refresh_host_routes(core, vrf, route.prefix);
     return accept();
 }
 
-Answer add_route(Core& core, Vrf& vrf, const net::IpPrefix& prefix, Group& group) {
+Answer add_route(Core& core, Vrf& vrf, const net::IpPrefix& prefix, Group& group, Route*& made) {
     if (!write_leaf(core, vrf, prefix, leaf_of(group))) return refuse(ring::Outcome::table_full);
-    const auto [entry, fresh] = vrf.routes.try_emplace(prefix);
-    entry->second.vrf = &vrf;
-    entry->second.prefix = &entry->first;
-    chain(group, entry->second);
+    made = &vrf.routes.insert(prefix);
+    made->vrf = &vrf;
+    chain(group, *made);
     count_length(vrf, prefix, 1);
     ++core.route_count;
     note_own_address(core, prefix, group, true);
@@ -124,7 +123,7 @@ bool erase_leaf(Core& core, Vrf& vrf, const net::IpPrefix& prefix) {
 
 void note_own_addresses(Core& core, const Group& group, bool own) {
     for (const Route* route = group.first_route; route != nullptr; route = route->next) {
-        note_own_address(core, *route->prefix, group, own);
+        note_own_address(core, route->prefix, group, own);
     }
 }
 
@@ -134,35 +133,54 @@ const Route* longest_cover(const Vrf& vrf, const net::IpAddress& address) {
         const auto index = static_cast<std::size_t>(length);
         if ((v4 ? vrf.lengths4[index] : vrf.lengths6[index]) == 0) continue;
         const auto bits = static_cast<std::uint8_t>(length);
-        const auto found = vrf.routes.find(net::IpPrefix{net::mask(address, bits), bits});
-        if (found != vrf.routes.end()) return &found->second;
+        const Route* const found = vrf.routes.find({net::mask(address, bits), bits});
+        if (found != nullptr) return found;
     }
     return nullptr;
 }
 
-bool remove_route(Core& core, Vrf& vrf, const net::IpPrefix& prefix) {
-    const auto found = vrf.routes.find(prefix);
-    Route& route = found->second;
+bool remove_route(Core& core, Route& route) {
+    Vrf& vrf = *route.vrf;
     Group& group = *route.group;
     const bool counted = route.declared == core.routes().round;
     // Out of the picture first, so that a host route for this very prefix may take its place.
-    count_length(vrf, prefix, -1);
+    const net::IpPrefix key = route.prefix;
+    count_length(vrf, key, -1);
     unchain(route);
-    const net::IpPrefix key = found->first;
-    auto node = vrf.routes.extract(found);
+    const std::uint32_t record = vrf.routes.take_out(key);
     const bool replaced = is_host(key) && refresh_host_route(core, vrf, key.address) &&
                           vrf.host_routes.contains(key.address);
     if (!replaced && !erase_leaf(core, vrf, key)) {
-        auto& back = vrf.routes.insert(std::move(node)).position->second;
-        chain(group, back);
+        vrf.routes.put_back(record);
+        chain(group, route);
         count_length(vrf, key, 1);
         return false;
     }
+    vrf.routes.free(record);
     --core.route_count;
     if (counted) --vrf.tenant->usage.routes;
     note_own_address(core, key, group, false);
     refresh_host_routes(core, vrf, key);
     return true;
+}
+
+void prefetch_route(const Core& core, const ring::Command& command, RouteStage stage) {
+    const bool sets = command.header.opcode == ring::Opcode::route_set;
+    if (!sets && command.header.opcode != ring::Opcode::route_delete) return;
+    const auto& body = command.body;
+    const Vrf* const vrf = core.vrfs.find(sets ? body.route.vrf : body.route_delete.vrf);
+    if (vrf == nullptr) return;
+    const net::IpPrefix& prefix = sets ? body.route.prefix : body.route_delete.prefix;
+    if (stage == RouteStage::slot) return vrf->routes.prefetch_slot(prefix);
+    if (stage == RouteStage::route) return vrf->routes.prefetch_route(prefix);
+    const Route* const route = vrf->routes.find(prefix);
+    if (route != nullptr) {
+        __builtin_prefetch(route->previous, 1);
+        __builtin_prefetch(route->next, 1);
+    }
+    if (!sets) return;
+    const auto group = core.group_handles.find(body.route.group);
+    if (group != core.group_handles.end()) __builtin_prefetch(group->second->first_route, 1);
 }
 
 Answer set_route(Core& core, const ring::RouteSet& command) {
@@ -177,20 +195,18 @@ Answer set_route(Core& core, const ring::RouteSet& command) {
     if (group.tenant != nullptr && group.tenant != vrf->tenant) {
         return malformed(WYE_FIELD(RouteSet, group));
     }
-    const auto found = vrf->routes.find(command.prefix);
-    const bool exists = found != vrf->routes.end();
-    const bool counted = exists && found->second.declared == core.routes().round;
+    Route* route = vrf->routes.find(command.prefix);
+    const bool counted = route != nullptr && route->declared == core.routes().round;
     const Answer quota = count_route(*vrf->tenant, counted);
     if (!quota.accepted()) return quota;
-    const Answer written = exists ? change_route(core, *vrf, found->second, group)
-                                  : add_route(core, *vrf, command.prefix, group);
+    const Answer written = route != nullptr ? change_route(core, *vrf, *route, group)
+                                            : add_route(core, *vrf, command.prefix, group, route);
     if (!written.accepted()) {
         if (!counted) --vrf->tenant->usage.routes;
         return written;
     }
-    Route& route = exists ? found->second : vrf->routes.find(command.prefix)->second;
-    route.declared = core.routes().round;
-    route.protocol = command.protocol;
+    route->declared = core.routes().round;
+    route->protocol = command.protocol;
     return accept();
 }
 
@@ -198,8 +214,9 @@ Answer delete_route(Core& core, const ring::RouteDelete& command) {
     if (!is_valid(command.prefix)) return malformed(WYE_FIELD(RouteDelete, prefix));
     Vrf* const vrf = core.vrfs.find(command.vrf);
     if (vrf == nullptr) return unknown(command.vrf);
-    if (!vrf->routes.contains(command.prefix)) return accept();  // gone already: nothing to do
-    if (!remove_route(core, *vrf, command.prefix)) return refuse(ring::Outcome::table_full);
+    Route* const route = vrf->routes.find(command.prefix);
+    if (route == nullptr) return accept();  // gone already: nothing to do
+    if (!remove_route(core, *route)) return refuse(ring::Outcome::table_full);
     return accept();
 }
 

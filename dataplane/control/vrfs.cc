@@ -59,7 +59,7 @@ Vrf* make_vrf(Core& core, const ObjectName& name) {
         core.wiring.counters.release(table::SlotKind::vrf, *slot);
         return nullptr;
     }
-    Vrf& vrf = core.vrfs.add(name);
+    Vrf& vrf = core.vrfs.add(name, core.route_pool);
     vrf.id = VrfId{*slot};
     ++record_of(core, vrf).generation;
     core.twins.object_stands(ring::TwinKind::vrf_inject, name, *slot);

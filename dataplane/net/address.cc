@@ -6,16 +6,22 @@
 
 namespace wye::net {
 
+namespace {
+
+/// The first `count` bits of a word set; all of them from 64 on.
+constexpr std::uint64_t first_bits(unsigned count) noexcept {
+    if (count >= 64) return ~std::uint64_t{0};
+    return ~(~std::uint64_t{0} >> count);
+}
+
+}  // namespace
+
 IpAddress mask(IpAddress address, std::uint8_t length) noexcept {
-    for (unsigned i = 0; i < address.bytes.size(); ++i) {
-        const unsigned first_bit = i * 8;
-        if (first_bit >= length) {
-            address.bytes[i] = 0;
-        } else if (length - first_bit < 8) {
-            const unsigned keep = length - first_bit;
-            address.bytes[i] = static_cast<std::uint8_t>(address.bytes[i] & (0xff00u >> keep));
-        }
-    }
+    Be64 halves[2];
+    std::memcpy(halves, address.bytes.data(), sizeof halves);
+    halves[0] = Be64{halves[0].host() & first_bits(length)};
+    halves[1] = Be64{halves[1].host() & first_bits(length < 64 ? 0u : length - 64u)};
+    std::memcpy(address.bytes.data(), halves, sizeof halves);
     return address;
 }
 
