@@ -202,7 +202,7 @@ void memory(benchmark::State& state, std::size_t acls) {
         for (std::size_t i = 0; i < acls; ++i) {
             const auto rules =
                 make_rule_set(kRuleSetKinds[i % 3], IpFamily::ipv4, 100, kTenantSeed + i);
-            bytes += (*measure_acl(rules) + kUnit - 1) / kUnit * kUnit;
+            bytes += (build_acl(rules)->bytes() + kUnit - 1) / kUnit * kUnit;
         }
     }
     state.counters["bytes"] = static_cast<double>(bytes) / static_cast<double>(state.iterations());

@@ -1,6 +1,5 @@
 #include "dataplane/control/fields.hh"
 
-
 namespace wye::control {
 
 bool is_valid(const net::IpAddress& address) noexcept {

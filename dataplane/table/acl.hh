@@ -3,12 +3,13 @@
 //
 // build_acl runs on the builder thread; what it made is copied into an extent that the control
 // thread reserved. match_acls runs on workers, under RCU, on all packets of a burst at once; their
-// ACLs may be different ones. An Acl is immutable once
-// published. A packet whose layer-4 header is not there (a later fragment, or cut short) has
+// ACLs may be different ones. An Acl is immutable once published.
+//
+// A packet whose layer-4 header is not there (a later fragment, or cut short) has
 // `has_ports` clear and matches no rule that asks for ports, ICMP type or TCP flags: rules with
 // such conditions therefore never permit it (RFC 7112, and RFC 1858 for IPv4). If it is not a later
 // fragment, the default does not permit it either where a rule of its family has such conditions.
-// Such conditions need a protocol beside them that has what they look at; measure_acl refuses others.
+// Such conditions need a protocol beside them that has what they look at; build_acl refuses others.
 #pragma once
 
 #include <array>
@@ -120,12 +121,6 @@ class AclImage {
 /// Checks rules and compiles them. Errors name the rule's number. `former` is the plan of rules of
 /// which these are a change, if any: where few differ, it takes milliseconds.
 Result<AclImage> build_acl(std::span<const AclRuleSpec> rules, const AclPlan* former = nullptr);
-
-/// Bytes that compiling these rules takes.
-Result<std::size_t> measure_acl(std::span<const AclRuleSpec> rules);
-/// Builds and writes at once.
-Status compile_acl(std::span<const AclRuleSpec> rules, bool default_permit,
-                   std::uint32_t counter_base, std::span<std::byte> extent);
 
 /// The answer by going through the rules one by one: the oracle of the tests.
 AclVerdict match_acl_naively(std::span<const AclRuleSpec> rules, bool default_permit,

@@ -202,17 +202,4 @@ Status AclImage::write(bool default_permit, std::uint32_t counter_base,
     return {};
 }
 
-Result<std::size_t> measure_acl(std::span<const AclRuleSpec> rules) {
-    const auto image = build_acl(rules);
-    if (!image) return tl::unexpected(image.error());
-    return image->bytes();
-}
-
-Status compile_acl(std::span<const AclRuleSpec> rules, bool default_permit,
-                   std::uint32_t counter_base, std::span<std::byte> extent) {
-    const auto image = build_acl(rules);
-    if (!image) return tl::unexpected(image.error());
-    return image->write(default_permit, counter_base, extent);
-}
-
 }  // namespace wye::table

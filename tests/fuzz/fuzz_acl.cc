@@ -70,15 +70,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         rules.push_back(source(64) == 63 ? source.raw_rule() : crowd.rule(family));
     }
     const bool default_permit = source(2) == 0;
-    const auto bytes = measure_acl(rules);
-    if (!bytes) return 0;
+    const auto image = build_acl(rules);
+    if (!image) return 0;
     // An arena of nothing but a unit of header and the extent.
-    const std::size_t total = kUnit + (*bytes + kUnit - 1) / kUnit * kUnit;
+    const std::size_t total = kUnit + (image->bytes() + kUnit - 1) / kUnit * kUnit;
     const std::unique_ptr<std::byte, decltype(&std::free)> memory(
         static_cast<std::byte*>(std::aligned_alloc(kUnit, total)), &std::free);
     std::memset(memory.get(), 0, total);
-    require(compile_acl(rules, default_permit, 0, {memory.get() + kUnit, *bytes}).has_value(),
-            "what was measured does not compile");
+    require(image->write(default_permit, 0, {memory.get() + kUnit, image->bytes()}).has_value(),
+            "what was measured cannot be written");
     const ArenaView arena(memory.get());
     for (int i = 0; i < 16; ++i) {
         const AclKey key = crowd.key(source(3) == 0 ? net::IpFamily::ipv6 : net::IpFamily::ipv4);

@@ -217,13 +217,12 @@ TunnelId TestRouter::add_tunnel(const TunnelOptions& options) {
 
 table::Ref<table::Acl> TestRouter::add_acl(std::span<const table::AclRuleSpec> rules,
                                            bool default_permit, std::uint32_t counter_base) {
-    const auto size = table::measure_acl(rules);
-    EXPECT_TRUE(size.has_value());
-    const auto ref = arena.allocate<std::byte>(*size);
+    const auto image = table::build_acl(rules);
+    EXPECT_TRUE(image.has_value());
+    if (!image) return {};
+    const auto ref = arena.allocate<std::byte>(image->bytes());
     EXPECT_TRUE(ref);
-    EXPECT_TRUE(
-        table::compile_acl(rules, default_permit, counter_base, {arena.writable(ref), *size})
-            .has_value());
+    EXPECT_TRUE(image->write(default_permit, counter_base, {arena.writable(ref), image->bytes()}));
     return {ref.unit};
 }
 

@@ -375,10 +375,11 @@ void match_mixed_bursts(IpFamily family, void (*match)(ArenaView, std::span<Quer
                 rules[i].back().action = AclAction::deny;
             }
         }
-        const std::size_t bytes = *measure_acl(rules[i]);
-        acls.push_back(arena.allocate<Acl>(bytes));
-        const std::span extent(arena.writable(Ref<std::byte>{acls.back().unit}), bytes);
-        ASSERT_TRUE(compile_acl(rules[i], i % 3 == 0, 0, extent));
+        const auto image = build_acl(rules[i]);
+        ASSERT_TRUE(image);
+        acls.push_back(arena.allocate<Acl>(image->bytes()));
+        const std::span extent(arena.writable(Ref<std::byte>{acls.back().unit}), image->bytes());
+        ASSERT_TRUE(image->write(i % 3 == 0, 0, extent));
     }
     for (std::size_t size = 1; size < 100; ++size) {
         std::vector<Query> burst(size);
@@ -525,11 +526,9 @@ TEST(Acl, RefusesInWords) {
     const auto refusal = [](const std::function<void(AclRuleSpec&)>& spoil) {
         std::vector<AclRuleSpec> rules(3);
         spoil(rules[1]);
-        const auto bytes = measure_acl(rules);
-        EXPECT_FALSE(bytes);
-        std::vector<std::byte> extent(1 << 16);
-        EXPECT_FALSE(compile_acl(rules, true, 0, extent));
-        return bytes ? std::string() : bytes.error().text;
+        const auto image = build_acl(rules);
+        EXPECT_FALSE(image);
+        return image ? std::string() : image.error().text;
     };
     const auto names_rule_2 = [](const std::string& text) {
         return text.rfind("rule 2: ", 0) == 0;
@@ -569,7 +568,7 @@ TEST(Acl, RefusesInWords) {
     EXPECT_TRUE(names_rule_2(refusal([](auto& r) { r.action = static_cast<AclAction>(9); })));
     EXPECT_TRUE(names_rule_2(refusal([](auto& r) { r.fragment = static_cast<FragmentMatch>(9); })));
     const std::vector<AclRuleSpec> many(kMaxAclRules + 1);
-    const auto too_many = measure_acl(many);
+    const auto too_many = build_acl(many);
     ASSERT_FALSE(too_many);
     EXPECT_NE(too_many.error().text.find("at most 65536 rules"), std::string::npos);
 }
@@ -580,7 +579,6 @@ TEST(Acl, RefusesAnExtentThatIsTooSmall) {
     ASSERT_TRUE(image);
     for (const std::size_t missing : {std::size_t{1}, std::size_t{64}, image->bytes()}) {
         std::vector<std::byte> extent(image->bytes() - missing);
-        EXPECT_FALSE(compile_acl(rules, true, 0, extent));
         EXPECT_FALSE(image->write(true, 0, extent));
     }
 }
