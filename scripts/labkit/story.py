@@ -40,7 +40,6 @@ class Story:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.topology = Topology(lab)
-        self.drops_before = Counter()
 
     # -- routes -----------------------------------------------------------------------------------
 
@@ -245,19 +244,21 @@ class Story:
                     drops[f"PoP {pop}, {row['tenant']}: {row['reason']}"] += row["packets"]
         return drops
 
-    def under_streams(self, seconds: float, disturb) -> tuple[float, list]:
-        self.drops_before = self.drops()
+    def under_streams(self, seconds: float, disturb) -> tuple[float, list, Counter]:
+        """How long `disturb` took, what the streams say, and what had been dropped before."""
+        drops_before = self.drops()
         streams = Streams(self.lab, every_flow(7300), RATE, seconds)
         time.sleep(0.7)
         begun = time.monotonic()
         disturb()
         took = time.monotonic() - begun
-        return took, streams.results()
+        return took, streams.results(), drops_before
 
-    def no_loss(self, results) -> str:
+    def no_loss(self, results, drops_before: Counter) -> str:
+        """`drops_before`: drops() of when the streams began, so that a loss is told with its reasons."""
         lost = {str(r.flow): r.lost for r in results if r.lost}
         if lost:
-            dropped = dict(self.drops() - self.drops_before)
+            dropped = dict(self.drops() - drops_before)
             raise LabError(f"packets were lost: {lost}; dropped meanwhile, in all: {dropped}")
         return f"{sum(r.sent for r in results)} packets on {len(results)} streams, 0 lost"
 
@@ -283,8 +284,8 @@ class Story:
                 self.topology.kill("a", daemon)
             self.topology.start_frr("a")
 
-        took, results = self.under_streams(14, disturb)
-        said = self.no_loss(results)
+        took, results, drops_before = self.under_streams(14, disturb)
+        said = self.no_loss(results, drops_before)
         self.reconciled(before)
         return f"zebra of A killed, FRR back after {took:.1f} s; {said}; state reconciled"
 
@@ -297,8 +298,8 @@ class Story:
             self.topology.start_shim("a")
             self.topology.await_ready("a")
 
-        took, results = self.under_streams(5, disturb)
-        said = self.no_loss(results)
+        took, results, drops_before = self.under_streams(5, disturb)
+        said = self.no_loss(results, drops_before)
         self.reconciled(before)
         return f"shim of A killed with SIGKILL, back after {took:.1f} s; {said}; state reconciled"
 
@@ -309,7 +310,7 @@ class Story:
             self.topology.kill("a", "dataplane")
             self.topology.start_dataplane("a")
 
-        _, results = self.under_streams(6, disturb)
+        _, results, _ = self.under_streams(6, disturb)
         for result in results:
             expect(result.received > 0, f"{result.flow}: nothing arrived")
             expect(result.lost < 3 * RATE, f"{result.flow}: {result.lost} lost: it did not come back")

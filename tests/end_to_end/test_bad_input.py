@@ -174,6 +174,7 @@ with FreshLab("test-bad") as fresh:
     story = Story(fresh.lab)
     case("routes first", story.routes_from_frr)
     case("traffic first", story.pings)
+    drops_before = story.drops()
     streams = Streams(fresh.lab, every_flow(7400, (4,)), 200, 120)
     for what, (edit, words) in MANIFESTS.items():
         case(f"manifest refused: {what}", refused_manifest, fresh, edit, words)
@@ -192,7 +193,7 @@ with FreshLab("test-bad") as fresh:
     case("a second data plane", second_instance, fresh, "dataplane")
     case("a second shim", second_instance, fresh, "shim")
     streams.stop()
-    case("traffic went on all the while", story.no_loss, streams.results())
+    case("traffic went on all the while", story.no_loss, streams.results(), drops_before)
     case("a ping still passes", lambda: str(ping(fresh.lab, "red-host-a", "10.2.0.10", 3)))
     case("ledger", balanced, fresh.topology)
 finish()
