@@ -314,6 +314,20 @@ Json Show::drops() {
     return rows;
 }
 
+namespace {
+
+/// Known while there is a session with a data plane that tells.
+void add_variants(Json& row, const ring::VariantsMessage& variants) {
+    const auto add = [&](const char* key, const ObjectName& name) {
+        if (name.valid()) row[key] = name.view();
+    };
+    add("ipv4_lookup", variants.fib4);
+    add("ipv6_lookup", variants.fib6);
+    add("acl_lookup", variants.acl);
+}
+
+}  // namespace
+
 Json Show::workers() {
     Json rows = Json::array();
     for (std::uint32_t i = 0; file_ && i < file_->limits().workers; ++i) {
@@ -332,6 +346,7 @@ Json Show::workers() {
                  {"polls_with_packets", worker.polls_with_packets.get()},
                  {"sleeps", worker.sleeps.get()},
                  {"sleep_ms", worker.sleep_nanoseconds.get() / 1000000}};
+        add_variants(row, state_.variants_);
         if (total != 0) row["busy_percent"] = worker.busy_cycles.get() * 100 / total;
         rows.push_back(std::move(row));
     }

@@ -77,9 +77,11 @@ void State::log_errors(const std::vector<std::string>& errors) {
 // The session.
 
 void State::session_opened(CommandSink& sink, const ring::Welcome& welcome,
+                           const ring::VariantsMessage& variants,
                            std::vector<ReturnedTwin> returned) {
     sink_ = &sink;
     welcome_ = welcome;
+    variants_ = variants;
     ++sessions_;
     std::vector<std::string> errors;
     twins_->session_opened(TwinSet::specs_of(manifest_), std::move(returned), sink, errors);
@@ -111,6 +113,7 @@ void State::start_replay() {
 void State::session_closed() {
     if (sink_ == nullptr) return;
     sink_ = nullptr;
+    variants_ = {};
     policy_writer_.reset();
     route_writer_.reset();
     policy_.session_closed();

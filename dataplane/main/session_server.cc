@@ -7,6 +7,9 @@
 #include <array>
 #include <cerrno>
 
+#include "dataplane/table/acl_match.hh"
+#include "dataplane/table/fib.hh"
+
 namespace wye::dataplane {
 
 using control::TwinRegistry;
@@ -25,6 +28,16 @@ void refuse(const Descriptor& socket, const std::string& text) {
 bool has_room(int socket) {
     pollfd entry{socket, POLLOUT, 0};
     return poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0;
+}
+
+ring::VariantsMessage variants() {
+    auto message = ring::make_message<ring::VariantsMessage>();
+    const auto name = [](std::string_view variant) {
+        return ObjectName::from(variant).value_or(ObjectName{});
+    };
+    message.fib4 = message.fib6 = name(table::fib_variant());
+    message.acl = name(table::acl_matchers().front().name);
+    return message;
 }
 
 }  // namespace
@@ -116,6 +129,10 @@ Status SessionServer::open(Visitor& visitor, std::uint16_t version) {
     const Status sent =
         ring::send_message(visitor.socket.get(), ring::bytes_of(welcome), descriptors);
     if (!sent) return sent;
+    if (version >= ring::kVariantsVersion) {
+        const Status told = ring::send_message(visitor.socket.get(), ring::bytes_of(variants()));
+        if (!told) return told;
+    }
     session_.emplace(Session{std::move(visitor.socket), std::move(*channel), {}, false});
     for (const auto& [key, twin] : control_.twins().all()) session_->to_hand_back.push_back(key);
     control_.open_session(session_->channel);

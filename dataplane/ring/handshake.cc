@@ -30,6 +30,8 @@ std::optional<std::size_t> size_of(MessageKind kind) noexcept {
             return sizeof(LeaseRelease);
         case MessageKind::lease_released:
             return sizeof(LeaseReleased);
+        case MessageKind::variants:
+            return sizeof(VariantsMessage);
     }
     return std::nullopt;
 }
@@ -61,6 +63,8 @@ std::string_view to_string(MessageKind kind) noexcept {
             return "lease_release";
         case MessageKind::lease_released:
             return "lease_released";
+        case MessageKind::variants:
+            return "variants";
     }
     return "unknown";
 }

@@ -3,6 +3,7 @@
 //   shim → data plane   Hello
 //   data plane → shim   Welcome + descriptors {channel memfd, control wake-up, shim wake-up}
 //                       or Refusal, in words, and the data plane closes
+//   data plane → shim   VariantsMessage, in sessions of version 2 and later
 //   data plane → shim   TwinMessage + descriptor, once for each twin that it still holds
 //                       (name and kind; a restarted shim gets its twins back), then TwinsEnd
 //   shim → data plane   TwinMessage + descriptor for each new twin; TwinMessage without a
@@ -45,6 +46,7 @@ enum class MessageKind : std::uint16_t {
     lease_grant = 7,
     lease_release = 8,
     lease_released = 9,
+    variants = 10,
 };
 
 struct MessageHeader {
@@ -70,6 +72,12 @@ struct Welcome {
     std::uint32_t command_size;  // sizeof(Command) and so on: a mismatch is refused in words
     std::uint32_t completion_size;
     std::uint32_t event_size;
+};
+
+/// Which variant of its lookups the data plane's CPU gets; for people.
+struct VariantsMessage {
+    MessageHeader header;
+    ObjectName fib4, fib6, acl;
 };
 
 struct Refusal {
@@ -102,6 +110,8 @@ template <>
 inline constexpr MessageKind kKindOf<Hello> = MessageKind::hello;
 template <>
 inline constexpr MessageKind kKindOf<Welcome> = MessageKind::welcome;
+template <>
+inline constexpr MessageKind kKindOf<VariantsMessage> = MessageKind::variants;
 template <>
 inline constexpr MessageKind kKindOf<Refusal> = MessageKind::refusal;
 template <>
@@ -149,6 +159,9 @@ Result<M> decode(std::span<const std::byte> message) {
 
 /// Data plane: the version of the session, or in words why there is none.
 Result<std::uint16_t> choose_version(const Hello& hello);
+/// Since which version of the vocabulary there is a VariantsMessage.
+constexpr std::uint16_t kVariantsVersion = 2;
+
 /// Shim: refuses a Welcome whose version or sizes this build does not speak.
 Status check_welcome(const Welcome& welcome);
 Welcome make_welcome(std::uint16_t version, std::uint16_t workers, std::uint64_t instance,

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Edits that take over what another object has, live; and SIGHUP, which reads --manifest again."""
 
+from pathlib import Path
+
 from tap import FreshLab, LabError, balanced, case, finish
 
 from labkit.story import Story, wait_for
@@ -124,6 +126,24 @@ def reload(fresh) -> str:
     return answered(lab)
 
 
+def variants(topology) -> str:
+    """`show workers` says which variant of each lookup is in use, and that changes with the CPU only."""
+    keys = ("ipv4_lookup", "ipv6_lookup", "acl_lookup")
+    rows = topology.show("a", "workers")
+    found = {tuple(row.get(key) for key in keys) for row in rows}
+    if len(found) != 1 or None in min(found):
+        raise LabError(f"not one answer, and whole: {found}")
+    flags = Path("/proc/cpuinfo").read_text().split()
+    for variant in min(found):
+        needs = "avx512bw" if "512" in variant else "avx2" if "avx2" in variant.lower() else "sse4_1"
+        if needs not in flags:
+            raise LabError(f"{variant} on a CPU without {needs}")
+    text = topology.wyectl("a", "show", "workers").stdout
+    if "ACL LOOKUP" not in text:
+        raise LabError(f"not in the table for people: {text}")
+    return ", ".join(f"{key} {value}" for key, value in zip(keys, min(found)))
+
+
 with FreshLab("test-reload", pops=("a",), frr=False) as fresh:
     case("as it is", answered, fresh.lab)
     case("the shim has given up what it does not need", few_capabilities, fresh)
@@ -131,5 +151,6 @@ with FreshLab("test-reload", pops=("a",), frr=False) as fresh:
     case("a new vport takes over VLAN, address and twin name", take_over, fresh)
     case("two tunnels swap their VNIs", swap_tunnels, fresh)
     case("SIGHUP", reload, fresh)
+    case("the lookups' variants are shown", variants, fresh.topology)
     case("ledger", balanced, fresh.topology, ("a",))
 finish()

@@ -84,6 +84,10 @@ Programmer Programmer::connect(const std::string& socket_path) {
         if (received->state == ring::Received::State::nothing) continue;
         const auto kind = ring::kind_of(received->bytes);
         if (kind && *kind == ring::MessageKind::twins_end) return programmer;
+        if (kind && *kind == ring::MessageKind::variants) {
+            programmer.variants_ = *ring::decode<ring::VariantsMessage>(received->bytes);
+            continue;
+        }
         auto twin = ring::decode<ring::TwinMessage>(received->bytes);
         if (!twin) throw std::runtime_error(twin.error().text);
         Descriptor descriptor;

@@ -12,6 +12,8 @@
 #include <thread>
 
 #include "dataplane/main/session_server.hh"
+#include "dataplane/table/acl_match.hh"
+#include "dataplane/table/fib.hh"
 #include "tests/unit/control/rig.hh"
 
 namespace {
@@ -92,6 +94,28 @@ TEST_F(Server, OpensASessionAndExecutesCommands) {
     shim.tenant("red");
     shim.end_replay();
     EXPECT_TRUE(shim.twins.empty());
+}
+
+TEST_F(Server, TellsItsVariants) {
+    const Programmer shim = Programmer::connect(path_);
+    EXPECT_EQ(shim.variants().fib4.view(), table::fib_variant());
+    EXPECT_EQ(shim.variants().fib6.view(), table::fib_variant());
+    EXPECT_EQ(shim.variants().acl.view(), table::acl_matchers().front().name);
+}
+
+TEST_F(Server, AShimOfTheVersionBeforeGetsNoMessageThatItDoesNotKnow) {
+    auto older = hello();
+    older.oldest_version = older.newest_version = ring::kVariantsVersion - 1;
+    const Descriptor socket = visit();
+    const auto words = ring::bytes_of(older);
+    ASSERT_EQ(send(socket.get(), words.data(), words.size(), 0),
+              static_cast<ssize_t>(words.size()));
+    const auto welcome = ring::receive_message(socket.get());
+    ASSERT_TRUE(welcome);
+    EXPECT_EQ(ring::decode<ring::Welcome>(welcome->bytes)->version, older.newest_version);
+    const auto next = ring::receive_message(socket.get());
+    ASSERT_TRUE(next);
+    EXPECT_TRUE(ring::decode<ring::TwinsEnd>(next->bytes));
 }
 
 TEST_F(Server, OnlyItsOwnerMayConnect) {
