@@ -88,6 +88,7 @@ struct ArenaWriter::Impl {
     std::deque<Seal> seals;
     std::size_t unsealed = 0;  // at the back of `retired`
     std::uint64_t retired_units = 0;
+    AllocationFaults* faults = nullptr;
 
     [[nodiscard]] std::byte* base() const noexcept { return mapping.base(); }
     [[nodiscard]] ArenaHeader& header() const noexcept {
@@ -167,6 +168,7 @@ void ArenaWriter::Impl::write_header(const ArenaLimits& limits, std::uint64_t in
 bool ArenaWriter::Impl::back_pages(std::uint64_t begin, std::uint64_t end) {
     for (std::uint64_t page = begin / page_bytes; page * page_bytes < end; ++page) {
         if (backed_pages[page]) continue;
+        if (faults != nullptr && faults->strike()) return false;
         if (back_range(page * page_bytes, (page + 1) * page_bytes) != 0) return false;
         backed_pages[page] = true;
     }
@@ -244,8 +246,13 @@ std::byte* ArenaWriter::base() noexcept {
     return impl_->base();
 }
 
+void ArenaWriter::inject(AllocationFaults* faults) noexcept {
+    impl_->faults = faults;
+}
+
 std::uint32_t ArenaWriter::allocate_units(std::size_t bytes) {
     if (bytes > impl_->offsets.total) return 0;
+    if (impl_->faults != nullptr && impl_->faults->strike()) return 0;
     const std::uint32_t units = units_of(bytes);
     std::uint32_t run = impl_->heap.allocate(units);
     if (run == HeapMap::kNone) {

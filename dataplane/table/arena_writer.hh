@@ -22,6 +22,24 @@
 
 namespace wye::table {
 
+/// For tests: lets an arena be full at a moment of their choosing. `passes` more times memory is
+/// given, then `failures` times it is refused, then it is given again.
+struct AllocationFaults {
+    std::uint64_t passes = 0, failures = 0;
+    std::uint64_t refused = 0;  // so far
+
+    bool strike() noexcept {
+        if (failures == 0) return false;
+        if (passes != 0) {
+            --passes;
+            return false;
+        }
+        --failures;
+        ++refused;
+        return true;
+    }
+};
+
 class ArenaWriter {
   public:
     /// A new file at `path` (mode 0640), header and fixed arrays laid out, all records zero, state
@@ -75,6 +93,9 @@ class ArenaWriter {
     [[nodiscard]] std::size_t retired_bytes() const noexcept;
     [[nodiscard]] std::size_t used_bytes() const noexcept;  // heap extents in use
     [[nodiscard]] std::size_t free_bytes() const noexcept;  // heap still available
+
+    /// For tests: asked before memory is given. Borrowed.
+    void inject(AllocationFaults* faults) noexcept;
 
   private:
     struct Impl;

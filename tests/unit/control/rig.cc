@@ -45,6 +45,7 @@ Rig::Rig(Options options, table::ArenaLimits limits, table::CounterLimits counte
     wiring.ports.push_back({object_name("p0"), PortId{0}, true});
     wiring.ports.push_back({object_name("p1"), PortId{1}, true});
     auto arena = table::ArenaWriter::create_anonymous(limits);
+    arena->inject(&faults);
     control = std::make_unique<Control>(std::move(*arena), std::move(wiring), options);
     epochs.register_reader(0);
 }

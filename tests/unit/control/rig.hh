@@ -12,6 +12,7 @@
 
 #include "dataplane/control/control.hh"
 #include "dataplane/control/twins.hh"
+#include "dataplane/table/arena_writer.hh"
 #include "dataplane/table/fib.hh"
 #include "dataplane/table/tunnel.hh"
 #include "dataplane/table/vport.hh"
@@ -63,6 +64,7 @@ class Rig {
     [[nodiscard]] const table::VportPolicy* policy(std::string_view vport_name) const;
     [[nodiscard]] std::vector<std::uint8_t> rewrite(const table::NextHop& nexthop) const;
 
+    table::AllocationFaults faults;  // of the arena: none until a test sets some
     table::CounterFile counters;
     table::Published published;
     table::Epochs epochs{2};
