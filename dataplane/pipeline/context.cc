@@ -3,6 +3,7 @@
 #include "dataplane/pipeline/burst.hh"
 #include "dataplane/pipeline/hold.hh"
 #include "dataplane/pipeline/icmp_limiter.hh"
+#include "dataplane/pipeline/plain_lane.hh"
 #include "dataplane/pipeline/punt.hh"
 #include "dataplane/pipeline/tenant_roots.hh"
 
@@ -16,7 +17,8 @@ Context::Context(const Limits& chosen)
       policer(std::make_unique<PuntPolicer>()),
       icmp(std::make_unique<IcmpLimiter>()),
       roots(std::make_unique<TenantRoots>()),
-      burst(std::make_unique<Burst>()) {}
+      burst(std::make_unique<Burst>()),
+      lane(std::make_unique<PlainLane>()) {}
 
 Context::~Context() = default;
 

@@ -47,11 +47,16 @@ struct PortOutput {
         std::uint32_t port_row, tenant_row;
         VportId vport;  // by which it leaves
         std::uint32_t length;
+        [[nodiscard]] bool is_of(const Owner& other) const noexcept {
+            return ((port_row ^ other.port_row) | (tenant_row ^ other.tenant_row) |
+                    (vport.value ^ other.vport.value)) == 0;
+        }
     };
     std::array<Owner, kCapacity> owners;
 };
 
 class HoldTable;    // pipeline/hold.hh
+class PlainLane;    // pipeline/plain_lane.hh
 class IcmpLimiter;  // pipeline/icmp_limiter.hh
 class PuntPolicer;  // pipeline/punt.hh
 class TenantRoots;  // pipeline/tenant_roots.hh
@@ -77,6 +82,9 @@ struct Context {
     std::unique_ptr<IcmpLimiter> icmp;
     std::unique_ptr<TenantRoots> roots;
     std::unique_ptr<Burst> burst;
+    std::unique_ptr<PlainLane> lane;
+    /// False: every packet goes the general way, to compare with (tests).
+    bool uses_lane = true;
 };
 
 }  // namespace wye::pipeline

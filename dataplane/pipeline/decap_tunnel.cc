@@ -74,32 +74,6 @@ bool read_outer(const Packet& packet, Outer& outer) noexcept {
     return true;
 }
 
-struct Match {
-    TunnelKind kind;
-    TunnelId tunnel;  // invalid: none
-};
-
-/// The destination port decides the kind: a tunnel's own port, else the kinds' usual ones. VXLAN
-/// and GENEVE have the VNI in the same place.
-std::optional<Match> find_by_port(table::ArenaView arena, VrfId underlay, Outer& outer) noexcept {
-    const std::uint16_t port = outer.udp->destination_port.host();
-    table::TunnelKey& key = outer.key;
-    key.reserved = 0;
-    key.vni = net::header<net::VxlanHeader>(outer.payload.data()).vni();
-    key.underlay = underlay;
-    const bool geneve_first = port == net::kGenevePort;
-    for (const bool geneve : {geneve_first, !geneve_first}) {
-        key.kind = geneve ? TunnelKind::geneve : TunnelKind::vxlan;
-        const TunnelId id = table::find_tunnel(arena, key);
-        if (id.valid() && arena.record(arena.header().tunnels, id.value).destination_port == port) {
-            return Match{key.kind, id};
-        }
-    }
-    if (port == net::kVxlanPort) return Match{TunnelKind::vxlan, TunnelId{}};
-    if (port == net::kGenevePort) return Match{TunnelKind::geneve, TunnelId{}};
-    return std::nullopt;
-}
-
 /// Cuts `payload` to what lies inside.
 std::optional<Reason> strip_vxlan(std::span<const std::byte>& payload) noexcept {
     // RFC 7348 5: I must be set. It does not name the action; all reserved bits are ignored.
@@ -205,6 +179,25 @@ DecapResult drop(Reason reason) noexcept {
 
 }  // namespace
 
+std::optional<TunnelMatch> find_tunnel_end(table::ArenaView arena, VrfId underlay,
+                                           std::uint16_t port, std::uint32_t vni,
+                                           table::TunnelKey& key) noexcept {
+    key.reserved = 0;
+    key.vni = vni;
+    key.underlay = underlay;
+    const bool geneve_first = port == net::kGenevePort;
+    for (const bool geneve : {geneve_first, !geneve_first}) {
+        key.kind = geneve ? TunnelKind::geneve : TunnelKind::vxlan;
+        const TunnelId id = table::find_tunnel(arena, key);
+        if (id.valid() && arena.record(arena.header().tunnels, id.value).destination_port == port) {
+            return TunnelMatch{key.kind, id};
+        }
+    }
+    if (port == net::kVxlanPort) return TunnelMatch{TunnelKind::vxlan, TunnelId{}};
+    if (port == net::kGenevePort) return TunnelMatch{TunnelKind::geneve, TunnelId{}};
+    return std::nullopt;
+}
+
 DecapResult decap_tunnel(table::ArenaView arena, table::TunnelCounters* counters,
                          Packet& packet) noexcept {
     const DecapResult not_tunnel{Outcome::not_tunnel, Reason{}, TunnelId{}};
@@ -217,7 +210,10 @@ DecapResult decap_tunnel(table::ArenaView arena, table::TunnelCounters* counters
                            packet.destination_port == net::kGenevePort;
         return usual ? drop(Reason::tunnel_truncated) : not_tunnel;
     }
-    const auto match = find_by_port(arena, packet.vrf, outer);
+    // VXLAN and GENEVE have the VNI in the same place.
+    const auto match =
+        find_tunnel_end(arena, packet.vrf, outer.udp->destination_port.host(),
+                        net::header<net::VxlanHeader>(outer.payload.data()).vni(), outer.key);
     if (!match) return not_tunnel;
     // RFC 7348 4.3: fragments may be discarded silently. What follows is not all there.
     if (packet.is_fragment) return drop(Reason::tunnel_fragment);

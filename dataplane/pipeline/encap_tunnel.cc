@@ -25,18 +25,9 @@ std::optional<std::uint8_t> inner_traffic_class(std::span<const std::byte> frame
     return std::nullopt;
 }
 
-/// RFC 2983: pipe (the configured DSCP) or uniform (the inner one). RFC 6040 4.1: ECN is copied in
-/// either model, set apart from DSCP (RFC 9601 4).
-std::uint8_t outer_traffic_class(std::uint8_t configured, std::optional<std::uint8_t> inner,
-                                 bool copy_dscp) noexcept {
-    if (!inner) return configured;
-    const std::uint8_t dscp = copy_dscp ? *inner : configured;
-    return net::with_ecn(dscp, net::encapsulate_ecn(net::ecn_of(*inner)));
-}
-
-/// RFC 7348 5 recommends 49152 to 65535, by a hash of the inner flow; RFC 8926 3.3 allows it.
-std::uint16_t source_port(std::uint32_t flow_hash) noexcept {
-    return static_cast<std::uint16_t>(0xc000u | ((flow_hash ^ flow_hash >> 14) & 0x3fffu));
+std::uint8_t traffic_class_of(std::uint8_t configured, std::optional<std::uint8_t> inner,
+                              const table::Tunnel& tunnel) noexcept {
+    return inner ? outer_traffic_class(configured, *inner, tunnel.copy_dscp != 0) : configured;
 }
 
 /// RFC 6438 3: a tunnel's flow label comes of the inner flow, and zero means that there is none.
@@ -64,7 +55,7 @@ void finish_ipv4(std::byte* outer, const table::Tunnel& tunnel, std::uint32_t le
                  std::optional<std::uint8_t> inner) noexcept {
     auto& ip = net::header<net::Ipv4Header>(outer);
     const auto& ready = *reinterpret_cast<const net::Ipv4Header*>(tunnel.header.data());
-    ip.tos = outer_traffic_class(ready.tos, inner, tunnel.copy_dscp != 0);
+    ip.tos = traffic_class_of(ready.tos, inner, tunnel);
     ip.total_length = Be16{static_cast<std::uint16_t>(length)};
     // RFC 1624: of what changes, the old word goes as its complement and the new one comes.
     const std::uint32_t first = std::uint32_t{ready.version_ihl} << 8;
@@ -79,8 +70,7 @@ void finish_ipv6(std::byte* outer, const table::Tunnel& tunnel, std::uint32_t le
                  std::optional<std::uint8_t> inner, std::uint32_t flow_hash) noexcept {
     auto& ip = net::header<net::Ipv6Header>(outer);
     const auto& ready = *reinterpret_cast<const net::Ipv6Header*>(tunnel.header.data());
-    const std::uint8_t traffic_class =
-        outer_traffic_class(ready.traffic_class(), inner, tunnel.copy_dscp != 0);
+    const std::uint8_t traffic_class = traffic_class_of(ready.traffic_class(), inner, tunnel);
     ip.version_class_flow =
         Be32{6u << 28 | std::uint32_t{traffic_class} << 20 | flow_label(flow_hash)};
     ip.payload_length = Be16{static_cast<std::uint16_t>(length - sizeof ip)};
@@ -146,7 +136,7 @@ std::optional<table::Reason> encap_tunnel(Packet& packet, const table::Tunnel& t
         finish_ipv6(outer, tunnel, length, traffic_class, packet.flow_hash);
     }
     auto& udp = net::header<net::UdpHeader>(outer + l4_offset);
-    udp.source_port = Be16{source_port(packet.flow_hash)};
+    udp.source_port = Be16{tunnel_source_port(packet.flow_hash)};
     udp.length = Be16{static_cast<std::uint16_t>(length - l4_offset)};
     if (tunnel.udp_checksum != 0) udp.checksum = udp_checksum(tunnel, l4_offset, udp, inner);
     describe_outer(packet, ipv4, l4_offset, udp);

@@ -34,16 +34,10 @@ void fill(table::Acl6Query& query, table::Ref<table::Acl> acl, const Packet& pac
     query.words[5] = 0;
 }
 
-/// Books the rules that matched; true: the packet may pass.
 bool account(Context& context, const Packet& packet, table::Ref<table::Acl> acl,
              const table::AclVerdict& verdict) noexcept {
-    table::PacketsAndBytes* rules =
-        context.counters.rules + table::acl_counter_base(context.arena, acl);
-    for (std::uint8_t i = 0; i < verdict.counted; ++i) {
-        rules[verdict.count_rules[i]].add(packet.length);
-    }
-    if (verdict.rule != table::kNoRule) rules[verdict.rule].add(packet.length);
-    return verdict.permit;
+    return account_acl(context.counters.rules + table::acl_counter_base(context.arena, acl),
+                       verdict, packet.length);
 }
 
 template <class Query>

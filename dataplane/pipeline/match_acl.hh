@@ -15,6 +15,14 @@ namespace wye::pipeline {
 /// By packet of the burst.
 using Denied = std::bitset<kMaxBurst>;
 
+/// Books the rules that matched a packet of `length` bytes; true: it may pass.
+inline bool account_acl(table::PacketsAndBytes* rules, const table::AclVerdict& verdict,
+                        std::uint32_t length) noexcept {
+    for (std::uint8_t i = 0; i < verdict.counted; ++i) rules[verdict.count_rules[i]].add(length);
+    if (verdict.rule != table::kNoRule) rules[verdict.rule].add(length);
+    return verdict.permit;
+}
+
 /// Which of the live packets to drop as acl_ingress_denied. Each has its policy, or is the router's
 /// own, which passes.
 Denied match_ingress_acls(Context& context, const Live& live) noexcept;

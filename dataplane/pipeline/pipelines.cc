@@ -1,8 +1,5 @@
 #include "dataplane/pipeline/pipelines.hh"
 
-#include <cstring>
-#include <type_traits>
-
 #include "dataplane/net/ethernet.hh"
 #include "dataplane/pipeline/admit_packet.hh"
 #include "dataplane/pipeline/burst.hh"
@@ -13,6 +10,7 @@
 #include "dataplane/pipeline/ledger.hh"
 #include "dataplane/pipeline/look_up.hh"
 #include "dataplane/pipeline/match_acl.hh"
+#include "dataplane/pipeline/plain_lane.hh"
 #include "dataplane/pipeline/punt.hh"
 #include "dataplane/pipeline/receive_host.hh"
 #include "dataplane/pipeline/resolve_leaf.hh"
@@ -24,9 +22,6 @@ namespace {
 
 using table::LedgerRow;
 using table::Reason;
-
-/// How far ahead of its use a frame's first line is fetched.
-constexpr std::size_t kPrefetchDistance = 4;
 
 void discard(Context& context, const Packet& packet) noexcept {
     context.burst->discarded.add(packet.frame, *context.pool);
@@ -74,27 +69,24 @@ Verdict admit(Context& context, Packet& packet) noexcept {
     return verdict;
 }
 
+/// A packet that enters now.
+Packet& begin_packet(Context& context, std::size_t index, const Frame& frame,
+                     std::uint32_t port_row) noexcept {
+    Packet& packet = context.burst->packets[index];
+    packet = Packet{};
+    packet.frame = frame;
+    packet.port_row = port_row;
+    packet.tenant_row = table::kNoTenantRow;
+    return packet;
+}
+
 /// Pass 1, until the vport's policy: parse_link, classify_vport.
-[[gnu::flatten]] void classify_pass(Context& context, PortId port, std::span<Frame> frames,
-                                    Live& live) noexcept {
-    Burst& burst = *context.burst;
-    const std::uint32_t port_row = table::port_row(port);
+[[gnu::noinline, gnu::flatten]] void classify_pass(Context& context, PortId port,
+                                                   std::span<const Frame> frames,
+                                                   const Live& unknown, Live& live) noexcept {
     Classifier classifier(context, port);
-    Packet fresh;
-    fresh.port_row = port_row;
-    fresh.tenant_row = table::kNoTenantRow;
-    for (std::size_t i = 0; i < frames.size() && i < kPrefetchDistance; ++i) {
-        __builtin_prefetch(frames[i].data);
-    }
-    for (std::size_t i = 0; i < frames.size(); ++i) {
-        if (i + kPrefetchDistance < frames.size()) {
-            __builtin_prefetch(frames[i + kPrefetchDistance].data);
-        }
-        Packet& packet = burst.packets[i];
-        // As one block: member by member it would be thirty stores.
-        static_assert(std::is_trivially_copyable_v<Packet>);
-        std::memcpy(static_cast<void*>(&packet), &fresh, sizeof fresh);
-        packet.frame = frames[i];
+    for (const std::size_t i : unknown) {
+        Packet& packet = begin_packet(context, i, frames[i], table::port_row(port));
         settle(context, i, classifier.classify(packet), live);
     }
 }
@@ -168,6 +160,30 @@ Verdict resume(const Context& context, const Packet& packet, bool due) noexcept 
                : Verdict::go_on();
 }
 
+/// What was taken, added up for packets of one owner in a row.
+void book_taken(Context& context, std::span<const PortOutput::Owner> owners) noexcept {
+    for (std::size_t i = 0; i < owners.size();) {
+        const PortOutput::Owner first = owners[i];
+        std::uint64_t packets = 0, bytes = 0;
+        for (; i < owners.size() && owners[i].is_of(first); ++i) {
+            ++packets;
+            bytes += owners[i].length;
+        }
+        context.counters.ports[first.port_row].tx.add(packets);
+        context.counters.tenants[first.tenant_row].tx.add(packets);
+        table::PacketsAndBytes& tx = context.counters.vports[first.vport.value].tx;
+        tx.packets.add(packets);
+        tx.bytes.add(bytes);
+    }
+}
+
+void book_refused(Context& context, const PortOutput::Owner& owner) noexcept {
+    constexpr auto kFull = static_cast<std::size_t>(Reason::port_transmit_full);
+    context.counters.ports[owner.port_row].drops[kFull].add(1);
+    context.counters.tenants[owner.tenant_row].drops[kFull].add(1);
+    context.counters.vports[owner.vport.value].drops.add(1);
+}
+
 void begin(Context& context) noexcept {
     context.roots->begin_burst(context.arena);
 }
@@ -179,9 +195,16 @@ void finish(Context& context) noexcept {
 
 void run_from_port(Context& context, PortId port, std::span<Frame> frames) noexcept {
     begin(context);
-    Live classified, admitted;
-    classify_pass(context, port, frames, classified);
-    admit_pass(context, classified, admitted);
+    Live unknown, classified, admitted;
+    if (context.arena && context.uses_lane) [[likely]] {
+        context.lane->run(context, port, frames, unknown, admitted);
+    } else {
+        for (std::size_t i = 0; i < frames.size(); ++i) unknown.add(i);
+    }
+    if (unknown.count != 0) {
+        classify_pass(context, port, frames, unknown, classified);
+        admit_pass(context, classified, admitted);
+    }
     route(context, admitted);
     finish(context);
 }
@@ -190,11 +213,7 @@ void run_from_host(Context& context, std::span<HostFrame> frames) noexcept {
     begin(context);
     Live live;
     for (std::size_t i = 0; i < frames.size(); ++i) {
-        Packet& packet = context.burst->packets[i];
-        packet = Packet{};
-        packet.frame = frames[i].frame;
-        packet.port_row = table::kHostPortRow;
-        packet.tenant_row = table::kNoTenantRow;
+        Packet& packet = begin_packet(context, i, frames[i].frame, table::kHostPortRow);
         packet.origin = Origin::router;
         const Verdict verdict = context.arena ? receive_host(context, frames[i], packet)
                                               : Verdict::drop(Reason::no_tables);
@@ -235,22 +254,8 @@ void release_held(Context& context) noexcept {
 
 void book_transmitted(Context& context, PortId port, std::size_t taken) noexcept {
     PortOutput& output = (*context.outputs)[port.value];
-    auto& counters = context.counters;
-    constexpr auto kFull = static_cast<std::size_t>(Reason::port_transmit_full);
-    for (std::size_t i = 0; i < output.count; ++i) {
-        const PortOutput::Owner& owner = output.owners[i];
-        LedgerRow& port_row = counters.ports[owner.port_row];
-        LedgerRow& tenant_row = counters.tenants[owner.tenant_row];
-        if (i < taken) {
-            port_row.tx.add(1);
-            tenant_row.tx.add(1);
-            counters.vports[owner.vport.value].tx.add(owner.length);
-        } else {
-            port_row.drops[kFull].add(1);
-            tenant_row.drops[kFull].add(1);
-            counters.vports[owner.vport.value].drops.add(1);
-        }
-    }
+    book_taken(context, std::span(output.owners).first(taken));
+    for (std::size_t i = taken; i < output.count; ++i) book_refused(context, output.owners[i]);
     if (taken < output.count) {
         context.pool->release({output.frames.data() + taken, output.count - taken});
     }

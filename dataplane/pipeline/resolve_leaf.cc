@@ -10,7 +10,14 @@ const table::GroupTable* group_table(const Context& context, table::Leaf leaf) n
     return ref ? context.arena.at(ref) : nullptr;
 }
 
-/// Null unless there is a next hop in the record and it is alive.
+/// Its neighbour does not answer: one by itself holds packets and asks, a group has others.
+bool is_resolved(const table::NextHop& nexthop) noexcept {
+    return nexthop.kind != NextHopKind::adjacency ||
+           nexthop.active.load(std::memory_order_relaxed) != table::Rewrite::incomplete;
+}
+
+}  // namespace
+
 const table::NextHop* alive_nexthop(const Context& context, NextHopId id) noexcept {
     const auto& header = context.arena.header();
     if (id.value >= header.limits.nexthops) return nullptr;
@@ -21,14 +28,6 @@ const table::NextHop* alive_nexthop(const Context& context, NextHopId id) noexce
     }
     return &nexthop;
 }
-
-/// Its neighbour does not answer: one by itself holds packets and asks, a group has others.
-bool is_resolved(const table::NextHop& nexthop) noexcept {
-    return nexthop.kind != NextHopKind::adjacency ||
-           nexthop.active.load(std::memory_order_relaxed) != table::Rewrite::incomplete;
-}
-
-}  // namespace
 
 NextHopId choose_nexthop(const Context& context, table::Leaf leaf,
                          std::uint32_t flow_hash) noexcept {

@@ -15,6 +15,9 @@ namespace wye::pipeline {
 NextHopId choose_nexthop(const Context& context, table::Leaf leaf,
                          std::uint32_t flow_hash) noexcept;
 
+/// Null unless there is a next hop in the record and it is alive.
+const table::NextHop* alive_nexthop(const Context& context, NextHopId id) noexcept;
+
 /// The next hop to use (incomplete: there is no better one); null: all are dead, or the record is
 /// free.
 const table::NextHop* resolve_nexthop(const Context& context, table::Leaf leaf, NextHopId chosen,

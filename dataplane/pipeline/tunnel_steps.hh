@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "dataplane/base/ids.hh"
+#include "dataplane/net/ecn.hh"
 #include "dataplane/pipeline/packet.hh"
 #include "dataplane/table/arena.hh"
 #include "dataplane/table/counters.hh"
@@ -18,11 +19,36 @@ namespace wye::pipeline {
 
 struct Context;
 
+/// RFC 7348 5 recommends 49152 to 65535, by a hash of the inner flow; RFC 8926 3.3 allows it.
+constexpr std::uint16_t tunnel_source_port(std::uint32_t flow_hash) noexcept {
+    return static_cast<std::uint16_t>(0xc000u | ((flow_hash ^ flow_hash >> 14) & 0x3fffu));
+}
+
+/// RFC 2983: pipe (the configured DSCP) or uniform (the inner one). RFC 6040 4.1: ECN is copied in
+/// either model, set apart from DSCP (RFC 9601 4).
+constexpr std::uint8_t outer_traffic_class(std::uint8_t configured, std::uint8_t inner,
+                                           bool copy_dscp) noexcept {
+    const std::uint8_t dscp = copy_dscp ? inner : configured;
+    return net::with_ecn(dscp, net::encapsulate_ecn(net::ecn_of(inner)));
+}
+
 /// Puts the tunnel's outer header before `packet.frame`, which begins with the inner frame's
 /// Ethernet header. Afterwards the frame begins with the outer IP header (l3_offset 0) and the
 /// packet's fields describe that; flow_hash stays the inner flow's. A reason: nothing was changed,
 /// and the packet must be dropped, never be sent bare.
 std::optional<table::Reason> encap_tunnel(Packet& packet, const table::Tunnel& tunnel) noexcept;
+
+/// Whose a tunnel packet is.
+struct TunnelMatch {
+    TunnelKind kind;
+    TunnelId tunnel;  // invalid: none that is known
+};
+
+/// By the outer addresses in `key`. The destination port decides the kind: a tunnel's own port, else
+/// the kinds' usual ones. Nothing: no tunnel's packet.
+std::optional<TunnelMatch> find_tunnel_end(table::ArenaView arena, VrfId underlay,
+                                           std::uint16_t port, std::uint32_t vni,
+                                           table::TunnelKey& key) noexcept;
 
 struct DecapResult {
     enum class Outcome : std::uint8_t {

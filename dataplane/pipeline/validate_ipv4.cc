@@ -3,10 +3,7 @@
 #include <cstring>
 
 #include "dataplane/net/checksum.hh"
-#include "dataplane/net/ip_protocol.hh"
 #include "dataplane/net/ipv4.hh"
-#include "dataplane/net/tcp.hh"
-#include "dataplane/net/udp.hh"
 
 namespace wye::pipeline {
 namespace {
@@ -53,53 +50,9 @@ bool header_checksum_is_valid(const std::byte* data, std::size_t length) noexcep
     return net::checksum_is_valid({sum});
 }
 
-/// An address with which no validity rule can be broken: first octet 1 to 126 or 128 to 223.
-bool is_plain(net::Ipv4Address address) noexcept {
-    const std::uint32_t octet = address.host() >> 24;
-    return octet - 1 < 223 && octet != 127;
-}
-
-/// Most packets: a whole UDP or TCP datagram without options between unicast addresses. What is said
-/// of them here is what the general way below says, only in fewer steps. False: not such a one.
-bool validate_plain(Packet& packet) noexcept {
-    const std::byte* data = packet.l3();
-    const std::size_t size = packet.frame.length - packet.l3_offset;
-    if (size < sizeof(net::Ipv4Header)) return false;
-    const auto& ip = net::header<net::Ipv4Header>(data);
-    const std::size_t length = ip.total_length.host();
-    const bool tcp = ip.protocol == net::protocol::tcp;
-    const std::size_t least = sizeof ip + (tcp ? sizeof(net::TcpHeader) : sizeof(net::UdpHeader));
-    const bool fragment = (ip.flags_offset.host() &
-                           (net::Ipv4Header::kMoreFragments | net::Ipv4Header::kOffsetMask)) != 0;
-    if (ip.version_ihl != 0x45 || fragment || length > size || length < least ||
-        !(tcp || ip.protocol == net::protocol::udp) || !is_plain(ip.source) ||
-        !is_plain(ip.destination) || packet.link_broadcast ||
-        !header_checksum_is_valid(data, sizeof ip)) {
-        return false;
-    }
-    const auto& layer4 = net::header<net::TcpHeader>(data + sizeof ip);
-    packet.family = net::IpFamily::ipv4;
-    packet.protocol = ip.protocol;
-    packet.length = static_cast<std::uint16_t>(length);
-    packet.l4_offset = static_cast<std::uint16_t>(packet.l3_offset + sizeof ip);
-    packet.source_port = layer4.source_port.host();
-    packet.destination_port = layer4.destination_port.host();
-    packet.tcp_flags = tcp ? layer4.flags : std::uint8_t{0};
-    packet.icmp_type = packet.icmp_code = 0;
-    packet.is_fragment = packet.is_later_fragment = packet.has_options = false;
-    packet.frame.trim_to(static_cast<std::uint32_t>(packet.l3_offset + length));
-    return true;
-}
-
 }  // namespace
 
 Verdict validate_ipv4(Packet& packet) noexcept {
-    if (validate_plain(packet)) [[likely]]
-        return Verdict::go_on();
-    return validate_any_ipv4(packet);
-}
-
-[[gnu::noinline]] Verdict validate_any_ipv4(Packet& packet) noexcept {
     net::IpLayout layout;
     const auto bytes = std::span<const std::byte>(packet.frame.bytes()).subspan(packet.l3_offset);
     switch (net::parse_ipv4(bytes, layout)) {

@@ -16,7 +16,4 @@ namespace wye::pipeline {
 
 Verdict validate_ipv4(Packet& packet) noexcept;
 
-/// The same rule by rule, for any datagram: validate_ipv4 tries a short way for most of them first.
-Verdict validate_any_ipv4(Packet& packet) noexcept;
-
 }  // namespace wye::pipeline

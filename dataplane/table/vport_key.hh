@@ -34,12 +34,10 @@ constexpr std::uint32_t vport_key_hash(std::uint32_t key) noexcept {
 }
 
 /// The vport at this attachment, or an invalid id.
-inline VportId find_vport(ArenaView arena, std::uint16_t port, std::uint16_t vlan,
-                          std::uint16_t inner_vlan) noexcept {
+inline VportId find_vport(ArenaView arena, std::uint32_t key) noexcept {
     const auto& header = arena.header();
     const auto* words = arena.at(header.vport_keys);
     const std::uint32_t mask = header.vport_key_slots - 1;
-    const std::uint32_t key = vport_key(port, vlan, inner_vlan);
     for (std::uint32_t i = vport_key_hash(key), probes = 0; probes <= mask; ++i, ++probes) {
         const std::uint64_t word = words[i & mask].load(std::memory_order_acquire);
         if (word == kVportKeyEmpty) return VportId{};
@@ -48,6 +46,17 @@ inline VportId find_vport(ArenaView arena, std::uint16_t port, std::uint16_t vla
         }
     }
     return VportId{};
+}
+inline VportId find_vport(ArenaView arena, std::uint16_t port, std::uint16_t vlan,
+                          std::uint16_t inner_vlan) noexcept {
+    return find_vport(arena, vport_key(port, vlan, inner_vlan));
+}
+
+/// Fetches what find_vport will look at first.
+inline void prefetch_vport(ArenaView arena, std::uint32_t key) noexcept {
+    const auto& header = arena.header();
+    const auto* words = arena.at(header.vport_keys);
+    __builtin_prefetch(words + (vport_key_hash(key) & (header.vport_key_slots - 1)));
 }
 
 }  // namespace wye::table

@@ -1,0 +1,490 @@
+#include "dataplane/pipeline/plain_lane.hh"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "dataplane/net/checksum.hh"
+#include "dataplane/net/ethernet.hh"
+#include "dataplane/pipeline/hash_flow.hh"
+#include "dataplane/pipeline/ledger.hh"
+#include "dataplane/pipeline/match_acl.hh"
+#include "dataplane/pipeline/plain_headers.hh"
+#include "dataplane/pipeline/resolve_leaf.hh"
+#include "dataplane/pipeline/tunnel_steps.hh"
+#include "dataplane/pipeline/validate_ipv4.hh"
+#include "dataplane/pipeline/validate_ipv6.hh"
+#include "dataplane/table/acl_key.hh"
+
+namespace wye::pipeline {
+namespace {
+
+using table::Reason;
+
+/// How far ahead of its use a frame's first line is fetched.
+constexpr std::size_t kFramesAhead = 4;
+constexpr std::size_t kShortestFrame = sizeof(net::EthernetHeader) + PlainIpv4::kLeast;
+/// Headers are written in pieces that may reach so far before the frame.
+constexpr std::uint16_t kLeastHeadroom = Exit::kHeader + 24;
+
+bool is_ip(std::uint16_t ether_type) noexcept {
+    return (ether_type == PlainIpv4::kEtherType) | (ether_type == PlainIpv6::kEtherType);
+}
+
+bool belongs_to(const PlainRun& run, const Frame& frame) noexcept {
+    const auto tags = load<std::uint64_t>(frame.data + 2 * sizeof(net::MacAddress));
+    const auto type = load<std::uint16_t>(frame.data + run.l3_offset - sizeof(Be16));
+    return ((tags & run.tag_mask) == run.tags) & is_ip(type);
+}
+
+template <class Family>
+std::uint32_t ports_of(const std::byte* l3) noexcept {
+    const auto word = byteswap(load<std::uint32_t>(l3 + Family::kHeader));
+    return word;  // source in the upper half
+}
+
+template <class Family>
+std::uint32_t hash_of(const std::byte* l3) noexcept {
+    constexpr std::size_t kBytes = std::is_same_v<Family, PlainIpv4> ? 8 : 32;
+    return hash_of_flow(Family::protocol(l3), ports_of<Family>(l3), l3 + Family::kAddresses,
+                        kBytes);
+}
+
+template <class Family, class Query>
+void fill(Query& query, table::Ref<table::Acl> acl, const std::byte* l3) noexcept {
+    query.acl = acl;
+    const std::byte* const layer4 = l3 + Family::kHeader;
+    const std::uint8_t protocol = Family::protocol(l3);
+    const std::uint32_t ports = ports_of<Family>(l3);
+    const bool tcp = protocol == net::protocol::tcp;
+    // Behind a UDP header there may be nothing.
+    const std::uint8_t flags = tcp ? net::header<net::TcpHeader>(layer4).flags : std::uint8_t{0};
+    const std::uint64_t word = table::acl_layer4_word(ports >> 16, ports & 0xffff, protocol, flags,
+                                                      Family::traffic_class(l3) >> 2u,
+                                                      table::acl_state(true, false, false));
+    if constexpr (std::is_same_v<Family, PlainIpv4>) {
+        query.words = {load<std::uint64_t>(l3 + Family::kAddresses), word, 0};
+    } else {
+        const auto& ip = net::header<net::Ipv6Header>(l3);
+        table::pack_acl_addresses(ip.source, ip.destination, query);
+        query.words[4] = word;
+        query.words[5] = 0;
+    }
+}
+
+/// The link header of `exit` before `l3`, which begins an IPv4 packet. Returns its first byte.
+std::byte* write_link(std::byte* l3, const Exit& exit) noexcept {
+    constexpr std::size_t kEnd = Exit::kHeader;
+    std::memcpy(l3 - 16, exit.header.data() + kEnd - 16, 16);
+    if (exit.header_length > 16) std::memcpy(l3 - 24, exit.header.data() + kEnd - 24, 8);
+    return l3 - exit.header_length;
+}
+
+/// What depends on the packet: the rest is as it was prepared.
+void finish_outer(std::byte* outer, const Exit& exit, std::uint32_t length,
+                  std::uint8_t inner_class, std::uint32_t flow_hash) noexcept {
+    const auto configured = static_cast<std::uint8_t>(exit.tunnel->header[1]);
+    const std::uint8_t tos =
+        outer_traffic_class(configured, inner_class, exit.tunnel->copy_dscp != 0);
+    const std::uint32_t first = 0x45u | std::uint32_t{tos} << 8;
+    const std::uint32_t swapped = byteswap(static_cast<std::uint16_t>(length));
+    store(outer, first | swapped << 16);
+    std::uint32_t sum = exit.checksum + first + swapped;
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    store(outer + offsetof(net::Ipv4Header, checksum), static_cast<std::uint16_t>(~sum));
+    std::byte* const udp = outer + sizeof(net::Ipv4Header);
+    store(udp, byteswap(tunnel_source_port(flow_hash)));
+    store(udp + offsetof(net::UdpHeader, length),
+          byteswap(static_cast<std::uint16_t>(length - sizeof(net::Ipv4Header))));
+}
+
+}  // namespace
+
+// ---- admit
+
+[[gnu::noinline]] void PlainLane::admit(Context& context, std::span<Frame> frames,
+                                        Live& unknown) noexcept {
+    std::array<PlainRun*, kMaxBurst> runs;
+    for (std::size_t i = 0; i < frames.size() && i < kFramesAhead; ++i) {
+        __builtin_prefetch(frames[i].data);
+    }
+    PlainRun* run = nullptr;
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        if (i + kFramesAhead < frames.size()) __builtin_prefetch(frames[i + kFramesAhead].data);
+        const Frame& frame = frames[i];
+        runs[i] = nullptr;
+        if (frame.length < kShortestFrame || frame.headroom < kLeastHeadroom) [[unlikely]]
+            continue;
+        if (run == nullptr || !belongs_to(*run, frame)) [[unlikely]] {
+            PlainRun* const other = runs_.begin_run(context, port_, frame);
+            if (other == nullptr) continue;
+            run = other;
+        }
+        runs[i] = run;
+    }
+    runs_.resolve(context);
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        if (runs[i] == nullptr || !enter({&frames[i], runs[i]})) [[unlikely]]
+            unknown.add(i);
+    }
+}
+
+inline bool PlainLane::enter(const Entry& entry) noexcept {
+    // What the vport is not known for has a MAC address that no frame has.
+    if (load<std::uint64_t>(entry.frame->data) << 16 != entry.run->mac) [[unlikely]]
+        return false;
+    const auto type = load<std::uint16_t>(entry.l3() - sizeof(Be16));
+    return type == PlainIpv4::kEtherType ? enter_as<PlainIpv4>(entry, ipv4_)
+                                         : enter_as<PlainIpv6>(entry, ipv6_);
+}
+
+template <class Family>
+inline bool PlainLane::enter_as(const Entry& entry, List& list) noexcept {
+    const std::uint32_t size = entry.length();
+    if (size < Family::kLeast) [[unlikely]]
+        return false;
+    const std::uint32_t length = Family::length(entry.l3(), size);
+    if (length == 0) [[unlikely]]
+        return false;
+    PlainRun& run = *entry.run;
+    ++run.packets;
+    run.bytes += entry.frame->length;
+    if (length != size) entry.frame->trim_to(run.l3_offset + length);
+    list.add(entry);
+    return true;
+}
+
+// ---- match
+
+template <class Family>
+void PlainLane::match(Context& context, List& list) noexcept {
+    constexpr bool kIpv4 = std::is_same_v<Family, PlainIpv4>;
+    Burst& burst = *context.burst;
+    auto& queries = [&burst]() -> auto& {
+        if constexpr (kIpv4) {
+            return burst.acls4;
+        } else {
+            return burst.acls6;
+        }
+    }
+    ();
+    std::size_t asked = 0;
+    for (const Entry& entry : list.all()) {
+        if (entry.run->acl) fill<Family>(queries[asked++], entry.run->acl, entry.l3());
+    }
+    if (asked == 0) return;
+    table::match_acls(context.arena, std::span(queries).first(asked));
+    table::Ref<table::Acl> last;
+    table::PacketsAndBytes* rules = nullptr;
+    std::size_t answered = 0, kept = 0;
+    for (const Entry entry : list.all()) {
+        const table::Ref<table::Acl> acl = entry.run->acl;
+        if (acl) {
+            if (acl != last) {
+                last = acl;
+                rules = context.counters.rules + table::acl_counter_base(context.arena, acl);
+            }
+            if (!account_acl(rules, queries[answered++].verdict, entry.length())) [[unlikely]] {
+                deny(context, entry);
+                continue;
+            }
+        }
+        list.entries[kept++] = entry;
+    }
+    list.count = kept;
+}
+
+[[gnu::noinline]] void PlainLane::deny(Context& context, const Entry& entry) const noexcept {
+    Packet packet;
+    packet.in_vport = entry.run->vport;
+    packet.port_row = entry.run->port_row;
+    packet.tenant_row = entry.run->tenant_row;
+    book_drop(context, packet, Reason::acl_ingress_denied);
+    context.burst->discarded.add(*entry.frame, *context.pool);
+}
+
+// ---- look up
+
+template <class Family>
+void PlainLane::look_up(Context& context, const List& list) noexcept {
+    constexpr bool kIpv4 = std::is_same_v<Family, PlainIpv4>;
+    Burst& burst = *context.burst;
+    const auto look_up_all = [&](auto& roots, auto& addresses, auto root_of, auto lookup) {
+        // Packets in a row to the same place share a query: those of one flow.
+        std::array<std::uint8_t, kMaxBurst> query;
+        std::size_t count = 0, j = 0;
+        for (const Entry& entry : list.all()) {
+            const auto& to = Family::destination(entry.l3());
+            const auto root = root_of(*entry.run);
+            if (count == 0 || addresses[count - 1] != to || roots[count - 1] != root) {
+                roots[count] = root;
+                addresses[count++] = to;
+            }
+            query[j++] = static_cast<std::uint8_t>(count - 1);
+        }
+        const std::span leaves = std::span(burst.leaves).first(count);
+        lookup(context.arena, std::span(roots).first(count), std::span(addresses).first(count),
+               leaves);
+        for (j = 0; j < list.count; ++j) leaves_[j] = leaves[query[j]];
+    };
+    if constexpr (kIpv4) {
+        look_up_all(
+            burst.roots4, burst.addresses4, [](const PlainRun& run) { return run.fib4; },
+            [](auto arena, auto roots, auto addresses, auto leaves) {
+                table::lookup_fib4(arena, roots, addresses, leaves);
+            });
+    } else {
+        look_up_all(
+            burst.roots6, burst.addresses6, [](const PlainRun& run) { return run.fib6; },
+            [](auto arena, auto roots, auto addresses, auto leaves) {
+                table::lookup_fib6(arena, roots, addresses, leaves);
+            });
+    }
+}
+
+// ---- leave
+
+namespace {
+
+void send(PortOutput& output, const Frame& frame, std::byte* data, const PlainRun& run,
+          VportId vport) noexcept {
+    const std::size_t at = output.count;
+    output.count = at + 1;
+    const auto grown = static_cast<std::uint32_t>(frame.data - data);
+    const std::uint32_t length = frame.length + grown;
+    Frame& sent = output.frames[at];
+    sent.data = data;
+    sent.length = length;
+    sent.headroom = static_cast<std::uint16_t>(frame.headroom - grown);
+    sent.tailroom = frame.tailroom;
+    sent.buffer = frame.buffer;
+    output.owners[at] = {run.port_row, run.tenant_row, vport, length};
+}
+
+}  // namespace
+
+template <class Family>
+inline bool PlainLane::leave(Context& context, const Entry& entry, table::Leaf leaf) noexcept {
+    std::byte* const l3 = entry.l3();
+    if (leaf.is_group()) {
+        leaf = table::Leaf::of(choose_nexthop(context, leaf, hash_of<Family>(l3)));
+    }
+    Exit& exit = exits_.find(context, leaf);
+    if (entry.length() > exit.mtu || Family::ttl(l3) <= 1) [[unlikely]]
+        return false;
+    if (exit.kind != ExitKind::port) {
+        return exit.kind == ExitKind::tunnel && encapsulate<Family>(context, entry, exit);
+    }
+    if (exit.output->count == PortOutput::kCapacity) [[unlikely]]
+        return false;
+    Family::decrement_ttl(l3);
+    std::byte* const data = write_link(l3, exit);
+    if constexpr (!std::is_same_v<Family, PlainIpv4>) store(l3 - 2, Family::kEtherType);
+    send(*exit.output, *entry.frame, data, *entry.run, exit.vport);
+    return true;
+}
+
+template <class Family>
+inline bool PlainLane::encapsulate(Context& context, const Entry& entry, Exit& exit) noexcept {
+    std::byte* const l3 = entry.l3();
+    const std::uint32_t flow_hash = hash_of<Family>(l3);
+    table::Leaf leaf = exit.underlay;
+    if (leaf.is_group()) leaf = table::Leaf::of(choose_nexthop(context, leaf, flow_hash));
+    const Exit& way = underlay_exits_.find(context, leaf);
+    const std::uint32_t length = entry.length();
+    const std::uint32_t outer_length = length + exit.header_length;
+    if (way.kind != ExitKind::port || outer_length > way.mtu ||
+        way.output->count == PortOutput::kCapacity) [[unlikely]] {
+        return false;
+    }
+    Family::decrement_ttl(l3);
+    const std::uint8_t inner_class = Family::traffic_class(l3);
+    std::memcpy(l3 - Exit::kHeader, exit.header.data(), Exit::kHeader);
+    if constexpr (!std::is_same_v<Family, PlainIpv4>) store(l3 - 2, Family::kEtherType);
+    std::byte* const outer = l3 - exit.header_length;
+    finish_outer(outer, exit, outer_length, inner_class, flow_hash);
+    ++exit.packets;
+    exit.inner_bytes += length + sizeof(net::EthernetHeader);
+    exit.outer_bytes += outer_length;
+    send(*way.output, *entry.frame, write_link(outer, way), *entry.run, way.vport);
+    return true;
+}
+
+template <class Family>
+void PlainLane::leave_all(Context& context, const List& list) noexcept {
+    constexpr bool kIpv4 = std::is_same_v<Family, PlainIpv4>;
+    const table::Leaf* leaf = leaves_.data();
+    for (const Entry& entry : list.all()) {
+        const table::Leaf to = *leaf++;
+        if (leave<Family>(context, entry, to)) [[likely]] {
+            ++(kIpv4 ? entry.run->lookups4 : entry.run->lookups6);
+            continue;
+        }
+        if (kIpv4 && !is_inside_ && entry.run->is_underlay && !to.is_group() &&
+            exits_.find(context, to).kind == ExitKind::local) {
+            ends_.add(entry);
+        } else {
+            give_up(context, entry);
+        }
+    }
+}
+
+/// As the general passes know a packet that was admitted.
+[[gnu::noinline]] void PlainLane::give_up(Context& context, const Entry& entry) noexcept {
+    const auto index = static_cast<std::size_t>(entry.frame - frames_.data());
+    const PlainRun& run = *entry.run;
+    Packet& packet = context.burst->packets[index];
+    packet = Packet{};
+    packet.frame = *entry.frame;
+    packet.l3_offset = run.l3_offset;
+    packet.in_vport = run.vport;
+    packet.in_policy = run.policy;
+    packet.tenant = run.tenant;
+    packet.tenant_row = run.tenant_row;
+    packet.port_row = run.port_row;
+    packet.vrf = run.vrf;
+    packet.recirculations = run.recirculations;
+    const auto type = load<std::uint16_t>(packet.l3() - sizeof(Be16));
+    (void)(type == PlainIpv4::kEtherType ? validate_ipv4(packet) : validate_ipv6(packet));
+    hash_flow(packet);
+    admitted_->add(index);
+}
+
+// ---- decapsulate
+
+/// Over IPv4, without a checksum over the payload and without options: else the general steps see.
+[[gnu::noinline]] void PlainLane::decapsulate(Context& context) noexcept {
+    std::array<PlainRun*, kMaxBurst> inner;
+    std::size_t found = 0;
+    end_.outer = nullptr;
+    for (const Entry entry : ends_.all()) {
+        inner[found] = find_end(context, entry);
+        if (inner[found] != nullptr) {
+            ends_.entries[found++] = entry;
+        } else {
+            give_up(context, entry);
+        }
+    }
+    runs_.resolve(context);
+    for (std::size_t j = 0; j < found; ++j) {
+        const Entry& entry = ends_.entries[j];
+        if (strip(entry, *inner[j])) [[likely]] {
+            ++entry.run->lookups4;
+        } else {
+            give_up(context, entry);
+        }
+    }
+    ends_.count = 0;
+}
+
+namespace {
+
+constexpr std::size_t kTunnelOuter = sizeof(net::Ipv4Header) + sizeof(net::UdpHeader);
+constexpr std::size_t kTunnelHeaders = kTunnelOuter + sizeof(net::VxlanHeader);
+
+}  // namespace
+
+/// The run of what lies inside; null: the general steps see.
+inline PlainRun* PlainLane::find_end(Context& context, const Entry& entry) noexcept {
+    const std::uint32_t length = entry.length();
+    const std::byte* const l3 = entry.l3();
+    if (PlainIpv4::protocol(l3) != net::protocol::udp || length < kTunnelHeaders + kShortestFrame) {
+        return nullptr;
+    }
+    const auto udp = load<std::uint64_t>(l3 + sizeof(net::Ipv4Header));
+    const std::uint32_t udp_length = byteswap(static_cast<std::uint16_t>(udp >> 32));
+    if (udp >> 48 != 0 || udp_length + sizeof(net::Ipv4Header) != length) return nullptr;
+    const auto port = static_cast<std::uint16_t>(udp >> 16);
+    const bool same = entry.run == end_.outer && port == end_.port &&
+                      (load<std::uint64_t>(l3 + kTunnelOuter) & end_.mask) == end_.header &&
+                      load<std::uint64_t>(l3 + PlainIpv4::kAddresses) == end_.addresses;
+    return same ? end_.inner : begin_end(context, entry);
+}
+
+/// A tunnel's end that the packets before this one were not for.
+[[gnu::noinline]] PlainRun* PlainLane::begin_end(Context& context, const Entry& entry) noexcept {
+    const std::byte* const l3 = entry.l3();
+    const auto& ip = net::header<net::Ipv4Header>(l3);
+    const auto& udp = net::header<net::UdpHeader>(l3 + sizeof ip);
+    table::TunnelKey key{};
+    key.remote = ip.source;
+    key.local = ip.destination;
+    const auto match = find_tunnel_end(context.arena, entry.run->vrf, udp.destination_port.host(),
+                                       net::header<net::VxlanHeader>(l3 + kTunnelOuter).vni(), key);
+    if (!match || !match->tunnel.valid()) return nullptr;
+    // VXLAN: the flag that there is a VNI. GENEVE: version 0, no options, no control, Ethernet.
+    const bool vxlan = match->kind == TunnelKind::vxlan;
+    constexpr std::uint64_t kVni = std::uint64_t{0x00ff'ffff} << 32;
+    const std::uint64_t mask = kVni | (vxlan ? net::kVxlanFlagVni : 0xffff'80ffu);
+    const auto header = load<std::uint64_t>(l3 + kTunnelOuter) & mask;
+    if ((header & ~kVni) != (vxlan ? net::kVxlanFlagVni : 0x5865'0000u)) return nullptr;
+    PlainRun* const inner = runs_.begin_run(context, match->tunnel, *entry.run);
+    if (inner == nullptr) return nullptr;
+    end_ = {load<std::uint64_t>(l3 + PlainIpv4::kAddresses),
+            mask,
+            header,
+            udp.destination_port.raw(),
+            entry.run,
+            inner};
+    return inner;
+}
+
+inline bool PlainLane::strip(const Entry& outer, PlainRun& inner) noexcept {
+    const std::byte* const link = outer.l3() + kTunnelHeaders;
+    if (load<std::uint64_t>(link) << 16 != inner.mac) [[unlikely]]
+        return false;
+    const auto type = load<std::uint16_t>(link + inner.l3_offset - sizeof(Be16));
+    if (type == PlainIpv4::kEtherType) return strip_as<PlainIpv4>(outer, inner, ipv4_);
+    return type == PlainIpv6::kEtherType && strip_as<PlainIpv6>(outer, inner, ipv6_);
+}
+
+template <class Family>
+inline bool PlainLane::strip_as(const Entry& outer, PlainRun& inner, List& list) noexcept {
+    const std::byte* const l3 = outer.l3() + kTunnelHeaders + inner.l3_offset;
+    const auto size = static_cast<std::uint32_t>(outer.frame->data + outer.frame->length - l3);
+    if (size < Family::kLeast || Family::length(l3, size) == 0) [[unlikely]]
+        return false;
+    const net::Ecn ecn = net::ecn_of(Family::traffic_class(l3));
+    if (net::decapsulate_ecn(ecn, net::ecn_of(PlainIpv4::traffic_class(outer.l3()))) != ecn) {
+        return false;
+    }
+    inner.tunnel_bytes += outer.length();
+    outer.frame->strip(static_cast<std::uint32_t>(outer.run->l3_offset + kTunnelHeaders));
+    return enter_as<Family>({outer.frame, &inner}, list);
+}
+
+// ---- the lane
+
+template <class Family>
+[[gnu::flatten]] void PlainLane::pass(Context& context, List& list) noexcept {
+    if (list.count == 0) return;
+    match<Family>(context, list);
+    if (list.count == 0) return;
+    look_up<Family>(context, list);
+    leave_all<Family>(context, list);
+    list.count = 0;
+}
+
+void PlainLane::run(Context& context, PortId port, std::span<Frame> frames, Live& unknown,
+                    Live& admitted) noexcept {
+    frames_ = frames;
+    port_ = port;
+    admitted_ = &admitted;
+    is_inside_ = false;
+    runs_.begin_burst();
+    exits_.begin_burst();
+    underlay_exits_.begin_burst();
+    admit(context, frames, unknown);
+    pass<PlainIpv4>(context, ipv4_);
+    pass<PlainIpv6>(context, ipv6_);
+    if (ends_.count != 0) {
+        is_inside_ = true;
+        decapsulate(context);
+        pass<PlainIpv4>(context, ipv4_);
+        pass<PlainIpv6>(context, ipv6_);
+    }
+    runs_.count(context);
+    exits_.count(context);
+}
+
+}  // namespace wye::pipeline

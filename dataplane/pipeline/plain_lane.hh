@@ -1,0 +1,100 @@
+// PlainLane: the short way through the router, for what nearly all packets are: plain ones
+// (plain_headers.hh) that leave by a neighbour who is known, also into a tunnel over IPv4 or out of
+// one. It says of them what the passes of pipelines.hh say, in fewer steps: whose they are is found
+// once for a row of frames (plain_runs.hh), and where they go once for all that go there (exits.hh).
+//
+//   admit        tags → run; the vport's MAC address; PlainIpv4 or PlainIpv6
+//   match        ingress ACLs of all
+//   look up      destinations of all
+//   leave        exit → TTL, MTU → link header, or encapsulate → output queue
+//   decapsulate  what was for the end of a tunnel, and with its inside once more from `match` on
+//
+// A packet for which anything else is to be done is given up, unchanged but for its link padding, and
+// the general passes have it: what the lane refuses is decided, counted and answered there alone.
+// tests/unit/pipeline/test_plain_lane.cc compares both ways, packet by packet and cell by cell.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/pipeline/burst.hh"
+#include "dataplane/pipeline/context.hh"
+#include "dataplane/pipeline/exits.hh"
+#include "dataplane/pipeline/plain_runs.hh"
+
+namespace wye::pipeline {
+
+class PlainLane {
+  public:
+    /// At most kMaxBurst frames that one port received. Those in `unknown` are to be classified;
+    /// those in `admitted` have a Packet in the burst that is to be looked up.
+    void run(Context& context, PortId port, std::span<Frame> frames, Live& unknown,
+             Live& admitted) noexcept;
+
+  private:
+    struct Entry {
+        Frame* frame;
+        PlainRun* run;
+        [[nodiscard]] std::byte* l3() const noexcept { return frame->data + run->l3_offset; }
+        [[nodiscard]] std::uint32_t length() const noexcept {
+            return frame->length - run->l3_offset;
+        }
+    };
+    /// Packets of one family.
+    struct List {
+        std::size_t count = 0;
+        std::array<Entry, kMaxBurst> entries;
+        void add(const Entry& entry) noexcept { entries[count++] = entry; }
+        [[nodiscard]] std::span<const Entry> all() const noexcept {
+            return std::span(entries).first(count);
+        }
+    };
+    /// The tunnel that the last packet came out of.
+    struct TunnelEnd {
+        std::uint64_t addresses;     // outer, as they lie in the packet
+        std::uint64_t mask, header;  // what the tunnel header must be
+        std::uint16_t port;
+        const PlainRun* outer;  // null: there is none yet
+        PlainRun* inner;
+    };
+
+    void admit(Context& context, std::span<Frame> frames, Live& unknown) noexcept;
+    bool enter(const Entry& entry) noexcept;
+    template <class Family>
+    static bool enter_as(const Entry& entry, List& list) noexcept;
+    template <class Family>
+    void pass(Context& context, List& list) noexcept;
+    template <class Family>
+    void match(Context& context, List& list) noexcept;
+    template <class Family>
+    void look_up(Context& context, const List& list) noexcept;
+    template <class Family>
+    void leave_all(Context& context, const List& list) noexcept;
+    template <class Family>
+    bool leave(Context& context, const Entry& entry, table::Leaf leaf) noexcept;
+    template <class Family>
+    bool encapsulate(Context& context, const Entry& entry, Exit& exit) noexcept;
+    void decapsulate(Context& context) noexcept;
+    PlainRun* find_end(Context& context, const Entry& entry) noexcept;
+    PlainRun* begin_end(Context& context, const Entry& entry) noexcept;
+    bool strip(const Entry& outer, PlainRun& inner) noexcept;
+    template <class Family>
+    static bool strip_as(const Entry& outer, PlainRun& inner, List& list) noexcept;
+    void deny(Context& context, const Entry& entry) const noexcept;
+    void give_up(Context& context, const Entry& entry) noexcept;
+
+    std::span<Frame> frames_;
+    PortId port_;
+    Live* admitted_ = nullptr;
+    PlainRuns runs_;
+    Exits exits_, underlay_exits_;
+    List ipv4_, ipv6_;
+    List ends_;  // for the end of a tunnel, perhaps
+    bool is_inside_ = false;
+    TunnelEnd end_;
+    std::array<table::Leaf, kMaxBurst> leaves_;
+};
+
+}  // namespace wye::pipeline
