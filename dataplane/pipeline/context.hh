@@ -1,6 +1,6 @@
 // What a worker lends the pipeline: the tables as of this burst, its own counters, and the queues
-// that lead out of the fast path. One Context a worker, for its whole life; `arena` and
-// `now_cycles` are set anew before each burst.
+// that lead out of the fast path. One Context a worker, for its whole life; `arena`,
+// `tables_epoch` and `now_cycles` are set anew before each burst.
 #pragma once
 
 #include <array>
@@ -64,6 +64,8 @@ struct Burst;       // pipeline/burst.hh
 
 struct Context {
     table::ArenaView arena;  // none: every packet is dropped as no_tables
+    /// Epochs::current() when the arena was taken: another one, another state of the tables.
+    std::uint64_t tables_epoch = 0;
     std::uint64_t now_cycles = 0;
     std::uint64_t cycles_per_second = 0;
     table::CounterBlock counters;

@@ -7,7 +7,6 @@
 #include "dataplane/pipeline/resolve_leaf.hh"
 #include "dataplane/pipeline/tenant_roots.hh"
 #include "dataplane/table/fib.hh"
-#include "dataplane/table/vport.hh"
 #include "dataplane/table/vrf.hh"
 
 namespace wye::pipeline {
@@ -21,37 +20,72 @@ void write_link_header(Exit& exit, const table::NextHop& nexthop, table::Rewrite
     store(begin + nexthop.rewrite_length, PlainIpv4::kEtherType);
 }
 
-/// Into a tunnel over IPv4, without a checksum over the payload and without tags inside.
-void resolve_tunnel(const Context& context, const table::Vport& vport, Exit& exit) noexcept {
-    const auto& header = context.arena.header();
-    if (vport.tunnel.value >= header.limits.tunnels) return;
-    const table::Tunnel& tunnel = context.arena.record(header.tunnels, vport.tunnel.value);
-    const std::size_t length = std::size_t{tunnel.header_length} + exit.header_length;
-    if (tunnel.in_use == 0 || tunnel.key.underlay.value >= header.limits.vrfs ||
-        !tunnel.key.local.is_ipv4() || tunnel.udp_checksum != 0 || length > Exit::kHeader ||
-        exit.header_length != sizeof(net::EthernetHeader) ||
-        tunnel.header_length < sizeof(net::Ipv4Header) + sizeof(net::UdpHeader)) {
-        return;
-    }
-    const auto& underlay = context.arena.record(header.vrfs, tunnel.key.underlay.value);
-    exit.kind = ExitKind::tunnel;
-    exit.tunnel = &tunnel;
-    exit.tunnel_id = vport.tunnel;
-    exit.underlay_vrf = tunnel.key.underlay;
-    exit.underlay =
-        table::lookup_fib4(context.arena, underlay.fib4.load(), tunnel.key.remote.ipv4());
-    exit.header_length = static_cast<std::uint8_t>(length);
-    std::byte* const outer = exit.header.data() + Exit::kHeader - length;
-    std::memcpy(outer, tunnel.header.data(), tunnel.header_length);
-    exit.checksum = net::fold(
-        net::sum_bytes(std::span(outer, sizeof(net::Ipv4Header)).subspan(2 * sizeof(Be16))));
+/// Over IPv4, without a checksum over the payload and without tags inside.
+bool is_usual(const table::ArenaHeader& header, const table::Tunnel& tunnel,
+              const Exit& exit) noexcept {
+    constexpr std::size_t kLeast = sizeof(net::Ipv4Header) + sizeof(net::UdpHeader);
+    return tunnel.in_use != 0 && tunnel.key.underlay.value < header.limits.vrfs &&
+           tunnel.key.local.is_ipv4() && tunnel.udp_checksum == 0 &&
+           tunnel.header_length >= kLeast &&
+           std::size_t{tunnel.header_length} + exit.header_length <= TunnelExit::kHeader &&
+           exit.header_length == sizeof(net::EthernetHeader);
 }
 
-void resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept {
-    exit.kind = ExitKind::general;
+void book_tunnel(Context& context, TunnelExit& exit) noexcept {
+    table::PacketsAndBytes& tx = context.counters.vports[exit.vport.value].tx;
+    tx.packets.add(exit.packets);
+    tx.bytes.add(exit.inner_bytes);
+    table::PacketsAndBytes& tunnel = context.counters.tunnels[exit.tunnel.value].encapsulated;
+    tunnel.packets.add(exit.packets);
+    tunnel.bytes.add(exit.outer_bytes);
+    context.counters.vrfs[exit.underlay.value].lookups_ipv4.add(exit.packets);
+    exit.packets = 0;
+    exit.inner_bytes = exit.outer_bytes = 0;
+}
+
+}  // namespace
+
+void Exits::begin_burst(const Context& context) noexcept {
+    // Numbers of bursts begin again after 2^32 of them; a slot may have been idle as long.
+    if (++burst_ == 0) [[unlikely]] {
+        for (Exit& exit : exits_) exit.burst = exit.resolved = 0;
+        first_valid_ = burst_ = 1;
+    }
+    const void* const arena = &context.arena.header();
+    if (tables_epoch_ != context.tables_epoch || arena_ != arena) {
+        tables_epoch_ = context.tables_epoch;
+        arena_ = arena;
+        first_valid_ = burst_;
+    }
+}
+
+bool Exits::holds(const Context& context, const Exit& exit) const noexcept {
+    return exit.resolved >= first_valid_ && exit.kind != ExitKind::general &&
+           (context.liveness == nullptr ||
+            context.liveness->alive(table::Leaf{exit.leaf}.nexthop(), exit.generation)) &&
+           context.roots->policy_of(exit.tenant) == exit.policy;
+}
+
+[[gnu::noinline]] void Exits::renew(Context& context, Exit& exit, table::Leaf leaf) noexcept {
+    if (exit.leaf != leaf.value || !holds(context, exit)) {
+        if (TunnelExit& tunnel = tunnels_[leaf.value % kExits]; tunnel.packets != 0) {
+            book_tunnel(context, tunnel);
+        }
+        exit.leaf = leaf.value;
+        exit.kind = ExitKind::general;
+        resolve(context, leaf, exit);
+        exit.resolved = burst_;
+    }
+    exit.burst = burst_;
+}
+
+void Exits::resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept {
     if (leaf.is_none() || leaf.is_group()) return;
     const table::NextHop* nexthop = alive_nexthop(context, leaf.nexthop());
     if (nexthop == nullptr) return;
+    exit.generation = nexthop->generation;
+    exit.tenant = TenantId{};
+    exit.policy = nullptr;
     if (nexthop->kind == NextHopKind::local) exit.kind = ExitKind::local;
     if (nexthop->kind != NextHopKind::adjacency) return;
     const auto& header = context.arena.header();
@@ -63,6 +97,8 @@ void resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept {
         active == table::Rewrite::incomplete) {
         return;
     }
+    exit.tenant = vport.tenant;
+    exit.policy = context.roots->policy_of(vport.tenant);
     exit.mtu = out->mtu;
     exit.vport = nexthop->vport;
     write_link_header(exit, *nexthop, active);
@@ -74,35 +110,34 @@ void resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept {
     }
 }
 
-void count_tunnel(Context& context, Exit& exit) noexcept {
-    if (exit.kind != ExitKind::tunnel || exit.packets == 0) return;
-    table::PacketsAndBytes& tx = context.counters.vports[exit.vport.value].tx;
-    tx.packets.add(exit.packets);
-    tx.bytes.add(exit.inner_bytes);
-    table::PacketsAndBytes& tunnel = context.counters.tunnels[exit.tunnel_id.value].encapsulated;
-    tunnel.packets.add(exit.packets);
-    tunnel.bytes.add(exit.outer_bytes);
-    context.counters.vrfs[exit.underlay_vrf.value].lookups_ipv4.add(exit.packets);
-    exit.packets = 0;
-    exit.inner_bytes = exit.outer_bytes = 0;
-}
-
-}  // namespace
-
-[[gnu::noinline]] void Exits::replace(Context& context, Exit& exit, table::Leaf leaf,
-                                      std::uint64_t key) noexcept {
-    count_tunnel(context, exit);
-    exit.key = key;
-    resolve(context, leaf, exit);
-    if (exit.kind == ExitKind::tunnel) {
-        if (tunnel_count_ == tunnels_.size()) count(context);
-        tunnels_[tunnel_count_++] = static_cast<std::uint8_t>(leaf.value % kExits);
-    }
+void Exits::resolve_tunnel(const Context& context, const table::Vport& vport, Exit& exit) noexcept {
+    const auto& header = context.arena.header();
+    if (vport.tunnel.value >= header.limits.tunnels) return;
+    const table::Tunnel& record = context.arena.record(header.tunnels, vport.tunnel.value);
+    if (!is_usual(header, record, exit)) return;
+    const auto& underlay = context.arena.record(header.vrfs, record.key.underlay.value);
+    TunnelExit& tunnel = tunnels_[exit.leaf % kExits];
+    tunnel.record = &record;
+    tunnel.tunnel = vport.tunnel;
+    tunnel.vport = exit.vport;
+    tunnel.underlay = record.key.underlay;
+    tunnel.leaf = table::lookup_fib4(context.arena, underlay.fib4.load(), record.key.remote.ipv4());
+    tunnel.header_length = std::uint32_t{record.header_length} + exit.header_length;
+    std::byte* const outer = tunnel.header.data() + TunnelExit::kHeader - tunnel.header_length;
+    std::memcpy(outer, record.header.data(), record.header_length);
+    std::memcpy(outer + record.header_length,
+                exit.header.data() + Exit::kHeader - exit.header_length, exit.header_length);
+    tunnel.checksum = net::fold(
+        net::sum_bytes(std::span(outer, sizeof(net::Ipv4Header)).subspan(2 * sizeof(Be16))));
+    exit.tunnel = &tunnel;
+    exit.kind = ExitKind::tunnel;
 }
 
 void Exits::count(Context& context) noexcept {
-    for (std::size_t i = 0; i < tunnel_count_; ++i) count_tunnel(context, exits_[tunnels_[i]]);
-    tunnel_count_ = 0;
+    for (std::size_t i = 0; i < used_count_; ++i) {
+        if (used_[i]->packets != 0) book_tunnel(context, *used_[i]);
+    }
+    used_count_ = 0;
 }
 
 }  // namespace wye::pipeline

@@ -1,10 +1,12 @@
-// Exits: where a next hop leads, resolved once a burst for all packets that leave by it: the vport and
-// its policy, the port's queue, and the headers to write, ready in one piece. Only the usual ways out
-// are resolved; for all others the general steps find out what is to be done with a packet.
+// Exits: where a next hop leads, resolved once for all packets that leave by it: the port's queue, the
+// MTU, and the headers to write, ready in one piece. Only the usual ways out are resolved; for all
+// others the general steps find out what is to be done with a packet.
 //
-// A table of the exits that the burst has needed so far, by leaf. An exit that another takes the place
-// of is counted first.
-// Owner: the worker's PlainLane. What it points to is valid until the burst ends.
+// An exit stays from burst to burst. With its first packet in a burst it is asked whether it still
+// holds: the tables' epoch is the same (Context::tables_epoch: whatever else was read has not changed
+// then), its tenant's policy is the one that this burst goes by, and its next hop is alive. Else it is
+// resolved anew. Slots are by leaf, and another leaf takes the place of the one before.
+// Owner: the worker's PlainLane.
 #pragma once
 
 #include <array>
@@ -15,72 +17,93 @@
 #include "dataplane/pipeline/context.hh"
 #include "dataplane/table/nexthop.hh"
 #include "dataplane/table/tunnel.hh"
+#include "dataplane/table/vport.hh"
 
 namespace wye::pipeline {
 
 enum class ExitKind : std::uint8_t {
     general,  // the general steps know
     port,     // a complete neighbour behind a port
-    tunnel,   // into a tunnel over IPv4, whose packets go by `underlay`
+    tunnel,   // into a tunnel over IPv4, whose packets go on by `underlay`
     local,    // an address of the router: in an underlay, perhaps the end of a tunnel
 };
 
-struct Exit {
-    /// The header of a frame, right-aligned so that it ends where the IP packet begins, with IPv4's
-    /// EtherType. Before it, for a tunnel, the outer headers from the IP header on.
-    static constexpr std::size_t kHeader = 64;
-    alignas(64) std::array<std::byte, kHeader> header;
+struct TunnelExit;
 
-    std::uint64_t key;  // burst and leaf
-    ExitKind kind;
-    std::uint8_t header_length;
-    std::uint16_t mtu;  // of an IP packet
+struct alignas(64) Exit {
+    // First line: for each packet.
+    /// The link header, right-aligned so that it ends where the IP packet begins, with IPv4's
+    /// EtherType.
+    static constexpr std::size_t kHeader = 24;
+    std::array<std::byte, kHeader> header;
+    std::uint32_t leaf, burst;  // in which it was last asked for
+    PortOutput* output;         // kind port
+    TunnelExit* tunnel;         // kind tunnel
     VportId vport;
-    PortOutput* output;  // kind port
+    std::uint16_t mtu;  // of an IP packet
+    std::uint8_t header_length;
+    ExitKind kind;
+    // Second line: whether it still holds.
+    const table::TenantPolicy* policy;
+    TenantId tenant;
+    std::uint32_t generation;  // of the next hop
+    std::uint32_t resolved;    // in which burst
+};
+static_assert(sizeof(Exit) == 128);
 
-    // Kind tunnel.
-    const table::Tunnel* tunnel;
-    table::Leaf underlay;
-    VrfId underlay_vrf;
-    TunnelId tunnel_id;
+struct alignas(64) TunnelExit {
+    /// Outer headers from the IP header on, then the inner link header; right-aligned, too.
+    static constexpr std::size_t kHeader = 64;
+    std::array<std::byte, kHeader> header;
+    const table::Tunnel* record;
+    TunnelId tunnel;
+    VportId vport;
+    VrfId underlay;
+    table::Leaf leaf;        // of the remote address in the underlay
     std::uint32_t checksum;  // sum of the outer IPv4 header without its first word and its length
-    /// Counted when the exit is done with.
+    std::uint32_t header_length;
+    // Of this burst, not yet booked.
     std::uint32_t packets;
     std::uint64_t inner_bytes, outer_bytes;
 };
 
 class Exits {
   public:
-    /// Forgets all exits: their keys are of another burst. Once in 2^32 bursts that is not enough.
-    void begin_burst() noexcept {
-        if (++burst_ == 0) [[unlikely]] {
-            for (Exit& exit : exits_) exit.key = 0;
-            burst_ = 1;
-        }
-    }
+    void begin_burst(const Context& context) noexcept;
 
     /// The exit of a next hop's leaf (not a group's).
     Exit& find(Context& context, table::Leaf leaf) noexcept {
-        const std::uint64_t key = std::uint64_t{burst_} << 32 | leaf.value;
         Exit& exit = exits_[leaf.value % kExits];
-        if (exit.key != key) [[unlikely]] {
-            replace(context, exit, leaf, key);
+        if (exit.leaf != leaf.value || exit.burst != burst_) [[unlikely]] {
+            renew(context, exit, leaf);
         }
         return exit;
+    }
+    /// A packet has gone into the tunnel.
+    void add(TunnelExit& exit, std::uint32_t inner_bytes, std::uint32_t outer_bytes) noexcept {
+        if (exit.packets++ == 0) used_[used_count_++] = &exit;
+        exit.inner_bytes += inner_bytes;
+        exit.outer_bytes += outer_bytes;
     }
     /// Books what went into tunnels.
     void count(Context& context) noexcept;
 
   private:
-    static constexpr std::size_t kExits = 128;
-    static_assert(kExits <= 256);
-    void replace(Context& context, Exit& exit, table::Leaf leaf, std::uint64_t key) noexcept;
+    static constexpr std::size_t kExits = 512;
+    void renew(Context& context, Exit& exit, table::Leaf leaf) noexcept;
+    [[nodiscard]] bool holds(const Context& context, const Exit& exit) const noexcept;
+    void resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept;
+    void resolve_tunnel(const Context& context, const table::Vport& vport, Exit& exit) noexcept;
 
     std::uint32_t burst_ = 0;
+    std::uint32_t first_valid_ = 0;  // what was resolved in an earlier burst holds no more
+    std::uint64_t tables_epoch_ = 0;
+    const void* arena_ = nullptr;
     std::array<Exit, kExits> exits_{};
-    /// Tunnels among them, to be counted.
-    std::array<std::uint8_t, kExits> tunnels_;
-    std::size_t tunnel_count_ = 0;
+    std::array<TunnelExit, kExits> tunnels_{};
+    /// With packets to be booked; a tunnel that gave its place to another is there once more.
+    std::array<TunnelExit*, 2 * kMaxBurst> used_;
+    std::size_t used_count_ = 0;
 };
 
 }  // namespace wye::pipeline

@@ -24,7 +24,7 @@ using table::Reason;
 constexpr std::size_t kFramesAhead = 4;
 constexpr std::size_t kShortestFrame = sizeof(net::EthernetHeader) + PlainIpv4::kLeast;
 /// Headers are written in pieces that may reach so far before the frame.
-constexpr std::uint16_t kLeastHeadroom = Exit::kHeader + 24;
+constexpr std::uint16_t kLeastHeadroom = TunnelExit::kHeader + Exit::kHeader;
 
 bool is_ip(std::uint16_t ether_type) noexcept {
     return (ether_type == PlainIpv4::kEtherType) | (ether_type == PlainIpv6::kEtherType);
@@ -73,18 +73,16 @@ void fill(Query& query, table::Ref<table::Acl> acl, const std::byte* l3) noexcep
 
 /// The link header of `exit` before `l3`, which begins an IPv4 packet. Returns its first byte.
 std::byte* write_link(std::byte* l3, const Exit& exit) noexcept {
-    constexpr std::size_t kEnd = Exit::kHeader;
-    std::memcpy(l3 - 16, exit.header.data() + kEnd - 16, 16);
-    if (exit.header_length > 16) std::memcpy(l3 - 24, exit.header.data() + kEnd - 24, 8);
+    std::memcpy(l3 - Exit::kHeader, exit.header.data(), Exit::kHeader);
     return l3 - exit.header_length;
 }
 
 /// What depends on the packet: the rest is as it was prepared.
-void finish_outer(std::byte* outer, const Exit& exit, std::uint32_t length,
+void finish_outer(std::byte* outer, const TunnelExit& exit, std::uint32_t length,
                   std::uint8_t inner_class, std::uint32_t flow_hash) noexcept {
-    const auto configured = static_cast<std::uint8_t>(exit.tunnel->header[1]);
+    const auto configured = static_cast<std::uint8_t>(exit.record->header[1]);
     const std::uint8_t tos =
-        outer_traffic_class(configured, inner_class, exit.tunnel->copy_dscp != 0);
+        outer_traffic_class(configured, inner_class, exit.record->copy_dscp != 0);
     const std::uint32_t first = 0x45u | std::uint32_t{tos} << 8;
     const std::uint32_t swapped = byteswap(static_cast<std::uint16_t>(length));
     store(outer, first | swapped << 16);
@@ -273,7 +271,7 @@ inline bool PlainLane::leave(Context& context, const Entry& entry, table::Leaf l
     if (entry.length() > exit.mtu || Family::ttl(l3) <= 1) [[unlikely]]
         return false;
     if (exit.kind != ExitKind::port) {
-        return exit.kind == ExitKind::tunnel && encapsulate<Family>(context, entry, exit);
+        return exit.kind == ExitKind::tunnel && encapsulate<Family>(context, entry, *exit.tunnel);
     }
     if (exit.output->count == PortOutput::kCapacity) [[unlikely]]
         return false;
@@ -285,10 +283,11 @@ inline bool PlainLane::leave(Context& context, const Entry& entry, table::Leaf l
 }
 
 template <class Family>
-inline bool PlainLane::encapsulate(Context& context, const Entry& entry, Exit& exit) noexcept {
+inline bool PlainLane::encapsulate(Context& context, const Entry& entry,
+                                   TunnelExit& exit) noexcept {
     std::byte* const l3 = entry.l3();
     const std::uint32_t flow_hash = hash_of<Family>(l3);
-    table::Leaf leaf = exit.underlay;
+    table::Leaf leaf = exit.leaf;
     if (leaf.is_group()) leaf = table::Leaf::of(choose_nexthop(context, leaf, flow_hash));
     const Exit& way = underlay_exits_.find(context, leaf);
     const std::uint32_t length = entry.length();
@@ -299,13 +298,12 @@ inline bool PlainLane::encapsulate(Context& context, const Entry& entry, Exit& e
     }
     Family::decrement_ttl(l3);
     const std::uint8_t inner_class = Family::traffic_class(l3);
-    std::memcpy(l3 - Exit::kHeader, exit.header.data(), Exit::kHeader);
+    std::memcpy(l3 - TunnelExit::kHeader, exit.header.data(), TunnelExit::kHeader);
     if constexpr (!std::is_same_v<Family, PlainIpv4>) store(l3 - 2, Family::kEtherType);
     std::byte* const outer = l3 - exit.header_length;
     finish_outer(outer, exit, outer_length, inner_class, flow_hash);
-    ++exit.packets;
-    exit.inner_bytes += length + sizeof(net::EthernetHeader);
-    exit.outer_bytes += outer_length;
+    exits_.add(exit, length + static_cast<std::uint32_t>(sizeof(net::EthernetHeader)),
+               outer_length);
     send(*way.output, *entry.frame, write_link(outer, way), *entry.run, way.vport);
     return true;
 }
@@ -472,8 +470,8 @@ void PlainLane::run(Context& context, PortId port, std::span<Frame> frames, Live
     admitted_ = &admitted;
     is_inside_ = false;
     runs_.begin_burst();
-    exits_.begin_burst();
-    underlay_exits_.begin_burst();
+    exits_.begin_burst(context);
+    underlay_exits_.begin_burst(context);
     admit(context, frames, unknown);
     pass<PlainIpv4>(context, ipv4_);
     pass<PlainIpv6>(context, ipv6_);

@@ -75,7 +75,7 @@ class PlainLane {
     template <class Family>
     bool leave(Context& context, const Entry& entry, table::Leaf leaf) noexcept;
     template <class Family>
-    bool encapsulate(Context& context, const Entry& entry, Exit& exit) noexcept;
+    bool encapsulate(Context& context, const Entry& entry, TunnelExit& exit) noexcept;
     void decapsulate(Context& context) noexcept;
     PlainRun* find_end(Context& context, const Entry& entry) noexcept;
     PlainRun* begin_end(Context& context, const Entry& entry) noexcept;

@@ -56,4 +56,8 @@ void Epochs::quiescent(std::uint32_t reader) noexcept {
     rte_rcu_qsbr_quiescent(impl_->state, reader);
 }
 
+std::uint64_t Epochs::current() const noexcept {
+    return __atomic_load_n(&impl_->state->token, __ATOMIC_ACQUIRE);
+}
+
 }  // namespace wye::table

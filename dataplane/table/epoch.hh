@@ -30,6 +30,9 @@ class Epochs {
     void online(std::uint32_t reader) noexcept;
     void offline(std::uint32_t reader) noexcept;
     void quiescent(std::uint32_t reader) noexcept;
+    /// The last that was begun. What a reader keeps of what it read holds for as long as this stays
+    /// the same: it changes before any grace period begins.
+    [[nodiscard]] std::uint64_t current() const noexcept;
 
   private:
     struct Impl;

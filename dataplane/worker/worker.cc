@@ -121,6 +121,8 @@ void Worker::run() noexcept {
 std::size_t Worker::turn() noexcept {
     const std::uint64_t begin = read_cycles();
     context_.now_cycles = begin;
+    // In this order: tables that change now may be seen with an older number, never the reverse.
+    context_.tables_epoch = shared_.epochs.current();
     context_.arena = shared_.published.view();
     std::size_t frames = 0;
     for (Attached& attached : ports_) frames += poll_port(attached);

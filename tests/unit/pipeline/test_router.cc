@@ -129,6 +129,7 @@ TenantId TestRouter::add_tenant(std::uint32_t punt_packets_per_second) {
 }
 
 void TestRouter::publish(TenantId id) {
+    ++context.tables_epoch;
     Tenant& tenant = tenants_[id.value];
     const std::size_t bytes =
         sizeof(table::TenantPolicy) + tenant.policies.size() * sizeof(table::VportPolicy);
@@ -143,6 +144,7 @@ void TestRouter::publish(TenantId id) {
 }
 
 VrfId TestRouter::add_vrf(TenantId tenant, bool underlay) {
+    ++context.tables_epoch;
     const VrfId id{vrfs_++};
     EXPECT_TRUE(arena.back(arena.header().vrfs, id.value));
     table::Vrf& vrf = arena.record(arena.header().vrfs, id.value);
@@ -152,6 +154,7 @@ VrfId TestRouter::add_vrf(TenantId tenant, bool underlay) {
 }
 
 VportId TestRouter::add_vport(VrfId vrf, const VportOptions& options) {
+    ++context.tables_epoch;
     const VportId id{vports_++};
     const TenantId tenant = arena.record(arena.header().vrfs, vrf.value).tenant;
     auto& policies = tenants_[tenant.value].policies;
@@ -190,6 +193,7 @@ void TestRouter::change_vport(VportId id, const std::function<void(table::VportP
 }
 
 TunnelId TestRouter::add_tunnel(const TunnelOptions& options) {
+    ++context.tables_epoch;
     const TunnelId id{tunnels_++};
     EXPECT_TRUE(arena.back(arena.header().tunnels, id.value));
     table::Tunnel& tunnel = arena.record(arena.header().tunnels, id.value);
@@ -228,6 +232,7 @@ table::Ref<table::Acl> TestRouter::add_acl(std::span<const table::AclRuleSpec> r
 
 NextHopId TestRouter::add_nexthop(NextHopKind kind, VportId vport, std::string_view gateway,
                                   std::string_view neighbor_mac) {
+    ++context.tables_epoch;
     const NextHopId id{nexthops_++};
     EXPECT_TRUE(arena.back(arena.header().nexthops, id.value));
     table::NextHop& nexthop = arena.record(arena.header().nexthops, id.value);
@@ -240,6 +245,7 @@ NextHopId TestRouter::add_nexthop(NextHopKind kind, VportId vport, std::string_v
 }
 
 void TestRouter::set_neighbor(NextHopId id, std::string_view neighbor_mac) {
+    ++context.tables_epoch;
     table::NextHop& nexthop = arena.record(arena.header().nexthops, id.value);
     if (neighbor_mac.empty()) return nexthop.active.store(table::Rewrite::incomplete);
     const table::Vport& vport = arena.record(arena.header().vports, nexthop.vport.value);
@@ -263,6 +269,7 @@ void TestRouter::set_neighbor(NextHopId id, std::string_view neighbor_mac) {
 }
 
 GroupId TestRouter::add_group(const std::vector<NextHopId>& members) {
+    ++context.tables_epoch;
     const GroupId id{groups_++};
     constexpr std::uint32_t kBuckets = 64;
     const auto ref = arena.allocate<table::GroupTable>(
@@ -289,12 +296,14 @@ table::FibWriter& TestRouter::fib(VrfId id, net::IpFamily family) {
 }
 
 void TestRouter::add_route(VrfId vrf, std::string_view text, table::Leaf leaf) {
+    ++context.tables_epoch;
     const auto prefix = net::parse_prefix(text);
     ASSERT_TRUE(prefix) << text;
     ASSERT_TRUE(fib(vrf, prefix->address.family).insert(*prefix, leaf)) << text;
 }
 
 void TestRouter::delete_route(VrfId vrf, std::string_view text) {
+    ++context.tables_epoch;
     const auto prefix = net::parse_prefix(text);
     ASSERT_TRUE(prefix && fib(vrf, prefix->address.family).erase(*prefix)) << text;
 }

@@ -15,6 +15,7 @@ namespace wye::pipeline {
 
 class HoldTable {};
 class IcmpLimiter {};
+class PlainLane {};
 class PuntPolicer {};
 class TenantRoots {};
 struct Burst {};
