@@ -30,7 +30,7 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-constexpr std::uint32_t kNextHops = 1024;
+constexpr std::uint32_t kNextHops = 256;  // as many neighbours as a large exchange point has
 constexpr std::uint32_t kTunnels = 16;
 constexpr std::uint32_t kVni = 5001;
 constexpr std::uint16_t kCarrierVlan = 100;

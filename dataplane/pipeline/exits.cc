@@ -45,47 +45,38 @@ void book_tunnel(Context& context, TunnelExit& exit) noexcept {
 
 }  // namespace
 
-void Exits::begin_burst(const Context& context) noexcept {
-    // Numbers of bursts begin again after 2^32 of them; a slot may have been idle as long.
-    if (++burst_ == 0) [[unlikely]] {
-        for (Exit& exit : exits_) exit.burst = exit.resolved = 0;
-        first_valid_ = burst_ = 1;
-    }
+void Exits::refresh(const Context& context) noexcept {
     const void* const arena = &context.arena.header();
-    if (tables_epoch_ != context.tables_epoch || arena_ != arena) {
-        tables_epoch_ = context.tables_epoch;
-        arena_ = arena;
-        first_valid_ = burst_;
+    const std::uint64_t liveness = context.liveness->changes(), roots = context.roots->changes();
+    if (state_ != 0 && tables_epoch_ == context.tables_epoch && arena_ == arena &&
+        liveness_ == liveness && roots_ == roots) [[likely]] {
+        return;
+    }
+    tables_epoch_ = context.tables_epoch;
+    arena_ = arena;
+    liveness_ = liveness;
+    roots_ = roots;
+    // Numbers of states begin again after 2^32 of them; a slot may have been idle as long.
+    if (++state_ == 0) [[unlikely]] {
+        for (Exit& exit : exits_) exit.state = 0;
+        state_ = 1;
     }
 }
 
-bool Exits::holds(const Context& context, const Exit& exit) const noexcept {
-    return exit.resolved >= first_valid_ && exit.kind != ExitKind::general &&
-           (context.liveness == nullptr ||
-            context.liveness->alive(table::Leaf{exit.leaf}.nexthop(), exit.generation)) &&
-           context.roots->policy_of(exit.tenant) == exit.policy;
-}
-
-[[gnu::noinline]] void Exits::renew(Context& context, Exit& exit, table::Leaf leaf) noexcept {
-    if (exit.leaf != leaf.value || !holds(context, exit)) {
-        if (TunnelExit& tunnel = tunnels_[leaf.value % kExits]; tunnel.packets != 0) {
-            book_tunnel(context, tunnel);
-        }
-        exit.leaf = leaf.value;
-        exit.kind = ExitKind::general;
-        resolve(context, leaf, exit);
-        exit.resolved = burst_;
+[[gnu::noinline]] void Exits::replace(Context& context, Exit& exit, table::Leaf leaf) noexcept {
+    if (TunnelExit& tunnel = tunnels_[leaf.value % kExits]; tunnel.packets != 0) {
+        book_tunnel(context, tunnel);
     }
-    exit.burst = burst_;
+    exit.leaf = leaf.value;
+    exit.state = state_;
+    exit.kind = ExitKind::general;
+    resolve(context, leaf, exit);
 }
 
 void Exits::resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept {
     if (leaf.is_none() || leaf.is_group()) return;
     const table::NextHop* nexthop = alive_nexthop(context, leaf.nexthop());
     if (nexthop == nullptr) return;
-    exit.generation = nexthop->generation;
-    exit.tenant = TenantId{};
-    exit.policy = nullptr;
     if (nexthop->kind == NextHopKind::local) exit.kind = ExitKind::local;
     if (nexthop->kind != NextHopKind::adjacency) return;
     const auto& header = context.arena.header();
@@ -97,8 +88,6 @@ void Exits::resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept {
         active == table::Rewrite::incomplete) {
         return;
     }
-    exit.tenant = vport.tenant;
-    exit.policy = context.roots->policy_of(vport.tenant);
     exit.mtu = out->mtu;
     exit.vport = nexthop->vport;
     write_link_header(exit, *nexthop, active);

@@ -2,10 +2,11 @@
 // MTU, and the headers to write, ready in one piece. Only the usual ways out are resolved; for all
 // others the general steps find out what is to be done with a packet.
 //
-// An exit stays from burst to burst. With its first packet in a burst it is asked whether it still
-// holds: the tables' epoch is the same (Context::tables_epoch: whatever else was read has not changed
-// then), its tenant's policy is the one that this burst goes by, and its next hop is alive. Else it is
-// resolved anew. Slots are by leaf, and another leaf takes the place of the one before.
+// An exit stays from burst to burst for as long as nothing of what it was made of can have changed:
+// the tables' epoch (Context::tables_epoch) is the same, no next hop's liveness was set, and no
+// tenant's root that was read since then is another one. So a packet whose ingress policy is new never
+// leaves by an exit that is older. Slots are by leaf, and another leaf takes the place of the one
+// before.
 // Owner: the worker's PlainLane.
 #pragma once
 
@@ -31,25 +32,19 @@ enum class ExitKind : std::uint8_t {
 struct TunnelExit;
 
 struct alignas(64) Exit {
-    // First line: for each packet.
     /// The link header, right-aligned so that it ends where the IP packet begins, with IPv4's
     /// EtherType.
     static constexpr std::size_t kHeader = 24;
     std::array<std::byte, kHeader> header;
-    std::uint32_t leaf, burst;  // in which it was last asked for
+    std::uint32_t leaf, state;  // of the tables, in which it was resolved
     PortOutput* output;         // kind port
     TunnelExit* tunnel;         // kind tunnel
     VportId vport;
     std::uint16_t mtu;  // of an IP packet
     std::uint8_t header_length;
     ExitKind kind;
-    // Second line: whether it still holds.
-    const table::TenantPolicy* policy;
-    TenantId tenant;
-    std::uint32_t generation;  // of the next hop
-    std::uint32_t resolved;    // in which burst
 };
-static_assert(sizeof(Exit) == 128);
+static_assert(sizeof(Exit) == 64);
 
 struct alignas(64) TunnelExit {
     /// Outer headers from the IP header on, then the inner link header; right-aligned, too.
@@ -69,15 +64,20 @@ struct alignas(64) TunnelExit {
 
 class Exits {
   public:
-    void begin_burst(const Context& context) noexcept;
+    /// Before packets leave whose vports' policies were read: forgets all exits if anything of what
+    /// they were made of can have changed.
+    void refresh(const Context& context) noexcept;
 
     /// The exit of a next hop's leaf (not a group's).
     Exit& find(Context& context, table::Leaf leaf) noexcept {
         Exit& exit = exits_[leaf.value % kExits];
-        if (exit.leaf != leaf.value || exit.burst != burst_) [[unlikely]] {
-            renew(context, exit, leaf);
+        if (exit.leaf != leaf.value || exit.state != state_) [[unlikely]] {
+            replace(context, exit, leaf);
         }
         return exit;
+    }
+    void prefetch(table::Leaf leaf) const noexcept {
+        __builtin_prefetch(&exits_[leaf.value % kExits]);
     }
     /// A packet has gone into the tunnel.
     void add(TunnelExit& exit, std::uint32_t inner_bytes, std::uint32_t outer_bytes) noexcept {
@@ -89,16 +89,15 @@ class Exits {
     void count(Context& context) noexcept;
 
   private:
-    static constexpr std::size_t kExits = 512;
-    void renew(Context& context, Exit& exit, table::Leaf leaf) noexcept;
-    [[nodiscard]] bool holds(const Context& context, const Exit& exit) const noexcept;
+    static constexpr std::size_t kExits = 1024;
+    void replace(Context& context, Exit& exit, table::Leaf leaf) noexcept;
     void resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept;
     void resolve_tunnel(const Context& context, const table::Vport& vport, Exit& exit) noexcept;
 
-    std::uint32_t burst_ = 0;
-    std::uint32_t first_valid_ = 0;  // what was resolved in an earlier burst holds no more
-    std::uint64_t tables_epoch_ = 0;
+    std::uint32_t state_ = 0;  // of the tables: none yet
+    // By what it is told that they have changed.
     const void* arena_ = nullptr;
+    std::uint64_t tables_epoch_ = 0, liveness_ = 0, roots_ = 0;
     std::array<Exit, kExits> exits_{};
     std::array<TunnelExit, kExits> tunnels_{};
     /// With packets to be booked; a tunnel that gave its place to another is there once more.

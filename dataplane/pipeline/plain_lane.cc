@@ -208,22 +208,20 @@ void PlainLane::look_up(Context& context, const List& list) noexcept {
     constexpr bool kIpv4 = std::is_same_v<Family, PlainIpv4>;
     Burst& burst = *context.burst;
     const auto look_up_all = [&](auto& roots, auto& addresses, auto root_of, auto lookup) {
-        // Packets in a row to the same place share a query: those of one flow.
-        std::array<std::uint8_t, kMaxBurst> query;
-        std::size_t count = 0, j = 0;
+        bool same = true;
+        std::size_t count = 0;
         for (const Entry& entry : list.all()) {
-            const auto& to = Family::destination(entry.l3());
-            const auto root = root_of(*entry.run);
-            if (count == 0 || addresses[count - 1] != to || roots[count - 1] != root) {
-                roots[count] = root;
-                addresses[count++] = to;
-            }
-            query[j++] = static_cast<std::uint8_t>(count - 1);
+            addresses[count] = Family::destination(entry.l3());
+            roots[count] = root_of(*entry.run);
+            same &= (addresses[count] == addresses[0]) & (roots[count] == roots[0]);
+            ++count;
         }
-        const std::span leaves = std::span(burst.leaves).first(count);
-        lookup(context.arena, std::span(roots).first(count), std::span(addresses).first(count),
+        // Often there is one flow, and one query is enough.
+        const std::size_t asked = same ? 1 : count;
+        const std::span leaves = std::span(leaves_).first(asked);
+        lookup(context.arena, std::span(roots).first(asked), std::span(addresses).first(asked),
                leaves);
-        for (j = 0; j < list.count; ++j) leaves_[j] = leaves[query[j]];
+        if (same) std::fill_n(leaves_.begin(), count, leaves_[0]);
     };
     if constexpr (kIpv4) {
         look_up_all(
@@ -459,6 +457,8 @@ template <class Family>
     match<Family>(context, list);
     if (list.count == 0) return;
     look_up<Family>(context, list);
+    exits_.refresh(context);
+    underlay_exits_.refresh(context);
     leave_all<Family>(context, list);
     list.count = 0;
 }
@@ -470,8 +470,6 @@ void PlainLane::run(Context& context, PortId port, std::span<Frame> frames, Live
     admitted_ = &admitted;
     is_inside_ = false;
     runs_.begin_burst();
-    exits_.begin_burst(context);
-    underlay_exits_.begin_burst(context);
     admit(context, frames, unknown);
     pass<PlainIpv4>(context, ipv4_);
     pass<PlainIpv6>(context, ipv6_);

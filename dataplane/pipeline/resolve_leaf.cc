@@ -23,10 +23,7 @@ const table::NextHop* alive_nexthop(const Context& context, NextHopId id) noexce
     if (id.value >= header.limits.nexthops) return nullptr;
     const table::NextHop& nexthop = context.arena.record(header.nexthops, id.value);
     if (nexthop.kind == NextHopKind::none) return nullptr;
-    if (context.liveness != nullptr && !context.liveness->alive(id, nexthop.generation)) {
-        return nullptr;
-    }
-    return &nexthop;
+    return context.liveness->alive(id, nexthop.generation) ? &nexthop : nullptr;
 }
 
 NextHopId choose_nexthop(const Context& context, table::Leaf leaf,

@@ -9,7 +9,9 @@ const TenantRoots::Entry* TenantRoots::load_root(TenantId tenant) noexcept {
     for (std::size_t probes = 0; probes < kEntries; ++probes, slot = (slot + 1) % kEntries) {
         Entry& entry = entries_[slot];
         if (entry.burst != burst_) {
-            entry = {burst_, tenant, arena_.record(header.tenants, tenant.value).policy.load()};
+            const auto policy = arena_.record(header.tenants, tenant.value).policy.load();
+            if (entry.tenant != tenant || entry.policy != policy) ++changes_;
+            entry = {burst_, tenant, policy};
         }
         if (entry.tenant == tenant) return &entry;
     }

@@ -21,6 +21,9 @@ class TenantRoots {
         last_ = nullptr;
     }
 
+    /// Grows whenever a root that was read may be another one than when it was read before.
+    [[nodiscard]] std::uint64_t changes() const noexcept { return changes_; }
+
     /// Null: the tenant has no policy, or the id is none.
     [[nodiscard]] const table::TenantPolicy* policy_of(TenantId tenant) noexcept {
         if (last_ == nullptr || last_->tenant != tenant) last_ = load_root(tenant);
@@ -49,14 +52,15 @@ class TenantRoots {
         table::Ref<table::TenantPolicy> policy;
     };
     /// More than the tenants that the packets of one burst can touch: the vports by which a packet
-    /// enters and leaves, for each level of tunnels.
-    static constexpr std::size_t kEntries = 1024;
+    /// enters and leaves, for each level of tunnels. As many as there are tenants by default, so that
+    /// each keeps its place from burst to burst and changes() tells changes.
+    static constexpr std::size_t kEntries = 4096;
 
     /// What was read of this tenant in this burst, or is read now; null: the id is none.
     const Entry* load_root(TenantId tenant) noexcept;
 
     table::ArenaView arena_;
-    std::uint64_t burst_ = 0;
+    std::uint64_t burst_ = 0, changes_ = 0;
     const Entry* last_ = nullptr;
     std::array<Entry, kEntries> entries_;
 };

@@ -25,17 +25,26 @@ class Liveness {
         return words_[id.value].load(std::memory_order_relaxed) != dead_word(generation);
     }
     void set_dead(NextHopId id, std::uint32_t generation) noexcept {
-        words_[id.value].store(dead_word(generation), std::memory_order_release);
+        set(id, dead_word(generation));
     }
-    void set_alive(NextHopId id) noexcept { words_[id.value].store(0, std::memory_order_release); }
+    void set_alive(NextHopId id) noexcept { set(id, 0); }
+    /// Grows with each word that is set: what was concluded from them holds while it stays the same.
+    [[nodiscard]] std::uint64_t changes() const noexcept {
+        return changes_.load(std::memory_order_acquire);
+    }
     [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
 
   private:
+    void set(NextHopId id, std::uint32_t word) noexcept {
+        words_[id.value].store(word, std::memory_order_release);
+        changes_.fetch_add(1, std::memory_order_acq_rel);
+    }
     static std::uint32_t dead_word(std::uint32_t generation) noexcept {
         return generation << 1 | 1;
     }
     std::unique_ptr<std::atomic<std::uint32_t>[]> words_;
     std::uint32_t capacity_;
+    std::atomic<std::uint64_t> changes_{0};
 };
 
 }  // namespace wye::table

@@ -10,15 +10,17 @@
 #include <cstring>
 
 #include "dataplane/pipeline/frame.hh"
+#include "drivers/ethdev/mbuf_pool.hh"
 
 namespace wye::drivers {
 
+/// Of a buffer of a pool that mbuf_pool.cc made. Reads its first cache line only.
 inline pipeline::Frame frame_of(rte_mbuf* mbuf) noexcept {
     pipeline::Frame frame;
     frame.data = rte_pktmbuf_mtod(mbuf, std::byte*);
     frame.length = mbuf->data_len;
     // The private area lies before the data room only of a buffer that is the pool's own.
-    const std::uint16_t before = RTE_MBUF_DIRECT(mbuf) ? mbuf->priv_size : std::uint16_t{0};
+    const std::uint16_t before = RTE_MBUF_DIRECT(mbuf) ? kPrivateBytes : std::uint16_t{0};
     frame.headroom = static_cast<std::uint16_t>(mbuf->data_off + before);
     frame.tailroom = rte_pktmbuf_tailroom(mbuf);
     frame.buffer = mbuf;
@@ -66,9 +68,8 @@ inline rte_mbuf* mbuf_of(const pipeline::Frame& frame) noexcept {
     mbuf->data_off = static_cast<std::uint16_t>(offset < 0 ? 0 : offset);
     mbuf->data_len = static_cast<std::uint16_t>(frame.length);
     mbuf->pkt_len = frame.length;
-    mbuf->nb_segs = 1;
-    mbuf->next = nullptr;
-    mbuf->ol_flags &= RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;
+    // One segment it is already: as it was received, or normalize() made it so. What the device said
+    // in ol_flags when it received is of no meaning to one that sends.
     return mbuf;
 }
 
