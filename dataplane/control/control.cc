@@ -131,6 +131,7 @@ bool Control::poll() {
     any |= run_stream(core, ring::Stream::routes);
     any |= run_stream(core, ring::Stream::policy);
     sweep_leftovers(core);
+    repair(core);
     publish_dirty_policies(core);
     commit_arena(core);
     free_abandoned_builds(core);
@@ -148,9 +149,9 @@ bool Control::pending() const {
     const Core& core = *core_;
     const bool withheld = core.leases.oldest_epoch() < core.reached;  // by time, not by workers
     return !core.unreached.empty() || !core.grace.empty() || (!core.frees.empty() && !withheld) ||
-           core.changed || core.policies_dirty || !core.abandoned_builds.empty() ||
-           core.streams[0].has_taken() || core.streams[1].has_taken() ||
-           !core.session.events.empty();
+           core.changed || core.policies_dirty || !core.repairs.leaves.empty() ||
+           !core.abandoned_builds.empty() || core.streams[0].has_taken() ||
+           core.streams[1].has_taken() || !core.session.events.empty();
 }
 
 int Control::builder_wakeup() const {

@@ -17,6 +17,7 @@
 #include "dataplane/control/id_pool.hh"
 #include "dataplane/control/leases.hh"
 #include "dataplane/control/objects.hh"
+#include "dataplane/control/repairs.hh"
 #include "dataplane/control/resolver.hh"
 #include "dataplane/control/transactions.hh"
 #include "dataplane/control/twins.hh"
@@ -103,6 +104,8 @@ struct Core {
     IdPool nexthop_ids;
     IdPool group_ids;
     std::size_t route_count = 0, neighbor_count = 0, host_route_count = 0;
+
+    Repairs repairs;
 
     Grace grace;
     Grace frees;  // ids and names given back: when no lease holds them either

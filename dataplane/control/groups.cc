@@ -118,13 +118,16 @@ bool swap_table(Core& core, Group& group, const std::vector<Member>& members) {
     return true;
 }
 
-void drop_table(Core& core, Group& group) {
-    if (!group.id.valid()) return;
-    retire_table(core, group.table);
-    core.frees.after([&core, id = group.id] {
+void drop_table(Core& core, GroupId id, table::Ref<table::GroupTable> table) {
+    if (!id.valid()) return;
+    retire_table(core, table);
+    core.frees.after([&core, id] {
         record_of(core, id).table.store({});
         core.group_ids.give_back(id.value);
     });
+}
+void drop_table(Core& core, Group& group) {
+    drop_table(core, group.id, group.table);
     group.id = GroupId{};
     group.table = {};
 }
@@ -135,14 +138,16 @@ enum class Pointed : std::uint8_t { all, none, some };
 constexpr std::size_t kBytesForLeaf = 1024;
 
 /// Points every route of the group at `leaf`, or back at `old` if the arena turns out to be full.
-/// `some`: not even the way back had room, and a few routes forward by `leaf` all the same.
+/// `some`: not even the way back had room, and a few routes forward by `leaf` until there is.
 Pointed point_routes(Core& core, const Group& group, table::Leaf leaf, table::Leaf old) {
     if (core.arena.free_bytes() / kBytesForLeaf < group.routes) return Pointed::none;
     for (const Route* route = group.first_route; route != nullptr; route = route->next) {
         if (write_leaf(core, *route->vrf, route->prefix, leaf)) continue;
         bool back = true;
         for (const Route* done = group.first_route; done != route; done = done->next) {
-            back &= write_leaf(core, *done->vrf, done->prefix, old);
+            if (write_leaf(core, *done->vrf, done->prefix, old)) continue;
+            repair_later(core, *done->vrf, done->prefix);
+            back = false;
         }
         return back ? Pointed::none : Pointed::some;
     }
@@ -186,9 +191,16 @@ bool is_on_link(const std::vector<Member>& members) {
     });
 }
 
-/// What a few routes still point at must not be reused in the life of this process.
-void keep_forever(Group& group, const std::vector<Member>& members) {
+/// What a few routes still point at must not be reused before they point back.
+void keep_until_repaired(Core& core, Group& group, const std::vector<Member>& members) {
     for (const Member& member : members) ++member.nexthop->host_routes;
+    core.repairs.afterwards.push_back([&core, id = group.id, table = group.table, members] {
+        drop_table(core, id, table);
+        for (const Member& member : members) {
+            --member.nexthop->host_routes;
+            release_nexthop(core, *member.nexthop);
+        }
+    });
     group.id = GroupId{};
     group.table = {};
 }
@@ -210,7 +222,7 @@ Answer change(Core& core, Group& group, Content content) {
                                      : table::Leaf::of(content.members.front().nexthop->id);
         const Pointed pointed = point_routes(core, group, leaf, old);
         if (pointed == Pointed::none) drop_table(core, group);
-        if (pointed == Pointed::some) keep_forever(group, content.members);
+        if (pointed == Pointed::some) keep_until_repaired(core, group, content.members);
         if (pointed != Pointed::all) return refuse(ring::Outcome::table_full);
     }
     const bool touches_vports = is_on_link(group.members) || is_on_link(content.members);

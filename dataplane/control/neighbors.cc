@@ -105,6 +105,11 @@ Answer change_neighbor(Core& core, Vport& vport, Neighbor& neighbor,
     return accept();
 }
 
+/// Where it is too late to refuse.
+void refresh_or_repair(Core& core, Vrf& vrf, const net::IpAddress& address) {
+    if (!refresh_host_route(core, vrf, address)) repair_later(core, vrf, host_prefix(address));
+}
+
 }  // namespace
 
 bool refresh_host_route(Core& core, Vrf& vrf, const net::IpAddress& address) {
@@ -128,7 +133,7 @@ bool refresh_host_route(Core& core, Vrf& vrf, const net::IpAddress& address) {
 void refresh_host_routes(Core& core, Vrf& vrf, const net::IpPrefix& prefix) {
     for (auto entry = vrf.neighbors.lower_bound({prefix.address, nullptr});
          entry != vrf.neighbors.end() && prefix.contains(entry->first); ++entry) {
-        refresh_host_route(core, vrf, entry->first);
+        refresh_or_repair(core, vrf, entry->first);
     }
 }
 
@@ -136,11 +141,11 @@ void move_neighbors(Core& core, Vport& vport, Vrf* from, Vrf* to) {
     for (const auto& [address, neighbor] : vport.neighbors) {
         if (from != nullptr) {
             from->neighbors.erase({address, &vport});
-            refresh_host_route(core, *from, address);
+            refresh_or_repair(core, *from, address);
         }
         if (to == nullptr) continue;
         to->neighbors.emplace(address, &vport);
-        refresh_host_route(core, *to, address);
+        refresh_or_repair(core, *to, address);
     }
 }
 
@@ -158,7 +163,7 @@ void remove_neighbor(Core& core, Vport& vport, const net::IpAddress& address) {
     Vrf& vrf = *vport.now->vrf;
     vrf.neighbors.erase({address, &vport});
     --core.neighbor_count;
-    refresh_host_route(core, vrf, address);
+    refresh_or_repair(core, vrf, address);
     refresh_gateway(core, vport, address);
 }
 

@@ -279,6 +279,21 @@ void finish_vport_change(Core& core, Vport& vport, const VportSettings& settings
     if (fresh) core.twins.object_stands(ring::TwinKind::vport_tap, vport.name, vport.id.value);
 }
 
+namespace {
+
+/// Later still if a host route that a full arena keeps (repairs.hh) leads to the vport.
+void free_unless_led_to(Core& core, Vport& vport) {
+    core.frees.after([&core, &vport] {
+        const bool led_to = std::any_of(vport.nexthops.begin(), vport.nexthops.end(),
+                                        [](const NextHop* hop) { return hop->host_routes != 0; });
+        if (led_to) return free_unless_led_to(core, vport);
+        record_of(core, vport).kind = VportKind::none;
+        free_vport(core, vport);
+    });
+}
+
+}  // namespace
+
 void finish_vport_deletion(Core& core, Vport& vport) {
     core.vports.unbind(vport);
     if (!vport.now) {
@@ -291,10 +306,7 @@ void finish_vport_deletion(Core& core, Vport& vport) {
     vport.dying = true;
     core.twins.object_gone(ring::TwinKind::vport_tap, vport.name);
     core.changed = true;
-    core.frees.after([&core, &vport] {
-        record_of(core, vport).kind = VportKind::none;
-        free_vport(core, vport);
-    });
+    free_unless_led_to(core, vport);
 }
 
 void discard_vport(Core& core, Vport& vport) {

@@ -29,7 +29,7 @@ bool has_vport(const Core& core, const Vrf& vrf) {
 
 bool in_use(const Core& core, const Vrf& vrf) {
     return vrf.tunnels != 0 || !vrf.routes.empty() || !vrf.neighbors.empty() ||
-           has_vport(core, vrf);
+           !vrf.host_routes.empty() || has_vport(core, vrf);
 }
 
 Answer check(const ring::VrfSet& command) {
@@ -143,6 +143,7 @@ bool remove_vrf(Core& core, Vrf& vrf) {
     release_vni(core, vrf);
     --vrf.tenant->vrfs;
     vrf.dying = true;
+    forget_repairs(core, vrf);
     record_of(core, vrf).tenant = TenantId{};
     core.twins.object_gone(ring::TwinKind::vrf_inject, vrf.name);
     core.changed = true;
