@@ -22,7 +22,6 @@
 #include "dataplane/pipeline/burst.hh"
 #include "dataplane/pipeline/context.hh"
 #include "dataplane/pipeline/exits.hh"
-#include "dataplane/pipeline/plain_headers.hh"
 #include "dataplane/pipeline/plain_runs.hh"
 
 namespace wye::pipeline {
@@ -43,12 +42,11 @@ class PlainLane {
             return frame->length - run->l3_offset;
         }
     };
-    /// Packets of one family, and where they go.
-    template <class Family>
+    /// Packets of one family.
     struct List {
         std::size_t count = 0;
         std::array<Entry, kMaxBurst> entries;
-        std::array<typename Family::Address, kMaxBurst> destinations;
+        void add(const Entry& entry) noexcept { entries[count++] = entry; }
         [[nodiscard]] std::span<const Entry> all() const noexcept {
             return std::span(entries).first(count);
         }
@@ -63,17 +61,17 @@ class PlainLane {
     };
 
     void admit(Context& context, std::span<Frame> frames, Live& unknown) noexcept;
-    [[gnu::always_inline]] bool enter(const Entry& entry) noexcept;
+    bool enter(const Entry& entry) noexcept;
     template <class Family>
-    [[gnu::always_inline]] static bool enter_as(const Entry& entry, List<Family>& list) noexcept;
+    static bool enter_as(const Entry& entry, List& list) noexcept;
     template <class Family>
-    void pass(Context& context, List<Family>& list) noexcept;
+    void pass(Context& context, List& list) noexcept;
     template <class Family>
-    void match(Context& context, List<Family>& list) noexcept;
+    void match(Context& context, List& list) noexcept;
     template <class Family>
-    void look_up(Context& context, const List<Family>& list) noexcept;
+    void look_up(Context& context, const List& list) noexcept;
     template <class Family>
-    void leave_all(Context& context, const List<Family>& list) noexcept;
+    void leave_all(Context& context, const List& list) noexcept;
     template <class Family>
     bool leave(Context& context, const Entry& entry, table::Leaf leaf) noexcept;
     template <class Family>
@@ -83,7 +81,7 @@ class PlainLane {
     PlainRun* begin_end(Context& context, const Entry& entry) noexcept;
     bool strip(const Entry& outer, PlainRun& inner) noexcept;
     template <class Family>
-    static bool strip_as(const Entry& outer, PlainRun& inner, List<Family>& list) noexcept;
+    static bool strip_as(const Entry& outer, PlainRun& inner, List& list) noexcept;
     void deny(Context& context, const Entry& entry) const noexcept;
     void give_up(Context& context, const Entry& entry) noexcept;
 
@@ -92,11 +90,9 @@ class PlainLane {
     Live* admitted_ = nullptr;
     PlainRuns runs_;
     Exits exits_, underlay_exits_;
-    List<PlainIpv4> ipv4_;
-    List<PlainIpv6> ipv6_;
-    std::array<Entry, kMaxBurst> ends_;  // for the end of a tunnel, perhaps
-    std::size_t end_count_ = 0;
-    std::size_t outer_runs_ = 0;  // not zero: what is on its way came out of tunnels
+    List ipv4_, ipv6_;
+    List ends_;  // for the end of a tunnel, perhaps
+    bool is_inside_ = false;
     TunnelEnd end_;
     std::array<table::Leaf, kMaxBurst> leaves_;
 };

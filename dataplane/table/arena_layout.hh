@@ -19,8 +19,8 @@ struct ArenaOffsets {
     std::uint32_t vport_key_slots, tunnel_key_slots;
 };
 
-/// A FIB's words have 30 bits for a unit (dataplane/table/fib_block.hh).
-constexpr std::uint64_t kMaxArenaBytes = kUnit << 30;
+/// A FIB's words have 28 bits for a unit (dataplane/table/fib_table.hh).
+constexpr std::uint64_t kMaxArenaBytes = kUnit << 28;
 
 ArenaOffsets lay_out_arena(const ArenaLimits& limits, std::uint64_t page_bytes) noexcept;
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <utility>
 
-#include "dataplane/table/fib_block.hh"
 #include "dataplane/table/fib_rib.hh"
+#include "dataplane/table/fib_table.hh"
 #include "dataplane/table/fib_trie.hh"
 #include "dataplane/table/vport.hh"
 #include "dataplane/table/vrf.hh"
@@ -99,45 +99,61 @@ Status read_node(CheckedArena& arena, std::uint32_t unit, unsigned from, unsigne
     return read_words(*first, node.children, node.covered, node.runs, unit, image);
 }
 
-/// A block of a table taken apart: by slot, 0 for none.
-struct BlockImage {
+/// A page of a table taken apart: by slot, 0 for none.
+struct PageImage {
     std::array<std::uint32_t, kFibSlots> leaves{};
     std::array<std::uint32_t, kFibSlots> branches{};
-    std::uint32_t cover = 0;
+    std::array<std::uint32_t, kFibSlots> children{};  // of the branches
 };
 
-/// The block that a table's word leads to.
-Status read_block(CheckedArena& arena, std::uint32_t word, BlockImage& image,
-                  std::uint64_t& bytes) {
-    const Ref<FibBlock> ref{word & kFibUnitMask};
-    const bool is_wide = (word & kFibIsWide) != 0;
-    const auto* first = arena.extent(ref);
-    if (first == nullptr) return fail("a FIB block" + at_unit(ref.unit) + " lies beyond the arena");
-    const std::uint64_t starts = first->starts;
-    if ((starts & slot_bit(kFibSlots - 1)) != 0) {
-        return fail("FIB block" + at_unit(ref.unit) + " begins a run behind its last slot");
+/// The branch that a page's item leads to.
+Status read_branch(CheckedArena& arena, std::uint32_t item, unsigned slot, PageImage& image) {
+    const std::uint32_t unit = item & kFibUnitMask;
+    const auto* branch = arena.extent(Ref<FibBranch>{unit});
+    if (branch == nullptr) return fail("a FIB branch" + at_unit(unit) + " lies beyond the arena");
+    const std::uint32_t leaf = branch->leaf.load(std::memory_order_acquire);
+    if (!fib_holds(Leaf{leaf})) return fail("FIB branch" + at_unit(unit) + " has no leaf");
+    image.leaves[slot] = leaf;
+    image.branches[slot] = unit;
+    image.children[slot] = branch->child.load(std::memory_order_acquire);
+    return {};
+}
+
+/// The page that a table's word leads to.
+Status read_page(CheckedArena& arena, FibPageWord word, PageImage& image) {
+    const std::uint32_t kind = word.word & ~kFibUnitMask;
+    if (kind != kFibToNarrow && kind != kFibToWide) {
+        return fail("a FIB's table leads to a page of no known kind" + at_unit(word.page().unit));
     }
-    const unsigned items = fib_count(starts) + 1;
-    bytes = fib_block_bytes(items, is_wide);
-    if (arena.extent(ref, bytes) == nullptr) {
-        return fail("FIB block" + at_unit(ref.unit) + " ends beyond the arena");
+    const auto* page = arena.extent(word.page(), word.bytes());
+    if (page == nullptr) {
+        return fail("a FIB page" + at_unit(word.page().unit) + " does not lie in the arena");
     }
-    image.cover = first->cover.load(std::memory_order_acquire);
-    unsigned item = 0;
     for (unsigned slot = 0; slot < kFibSlots; ++slot) {
-        if (slot != 0 && (starts & slot_bit(slot - 1)) != 0) ++item;
-        if (!is_wide) {
-            image.leaves[slot] = fib_leaf_of(first->items<std::uint16_t>()[item]).value;
+        const std::uint32_t item =
+            word.item_of(page[word.index_of(slot)].load(std::memory_order_acquire), slot);
+        if (!fib_leads_on(item)) {
+            image.leaves[slot] = item;
             continue;
         }
-        const std::uint32_t own = first->items<std::uint32_t>()[item];
-        if ((own & kFibLeadsOn) == 0) {
-            image.leaves[slot] = fib_leaf_of(own).value;
-        } else {
-            image.branches[slot] = own & kFibUnitMask;
+        if ((item & ~kFibUnitMask) != kFibToWide) {
+            return fail("FIB page" + at_unit(word.page().unit) + " has an item of no known kind");
         }
+        if (Status read = read_branch(arena, item, slot, image); !read) return read;
     }
     return {};
+}
+
+/// The leaf that stands for a page among its neighbours, so that what covers them all can be told as
+/// one prefix: what most items have, if any; none where an item is none, which no prefix can say.
+std::uint32_t leaf_of_most(const PageImage& image) noexcept {
+    std::uint32_t candidate = 0, lead = 0;
+    for (const std::uint32_t leaf : image.leaves) {
+        if (leaf == 0) return 0;
+        if (lead == 0) candidate = leaf;
+        lead = leaf == candidate ? lead + 1 : lead - 1;
+    }
+    return candidate;
 }
 
 bool is_form_of(FibForm form, net::IpFamily family) noexcept {
@@ -177,7 +193,7 @@ class FibWalk {
                                        std::uint32_t inherited);
     Status direct(const FibRoot& root, std::uint32_t inherited);
     Status table(const FibRoot& root, std::uint32_t inherited);
-    Status table_block(std::uint32_t word, FibBits bits, unsigned from, std::uint32_t inherited);
+    Status page(std::uint32_t word, FibBits bits, unsigned from, std::uint32_t inherited);
     Status node(std::uint32_t unit, FibBits bits, unsigned from, std::uint32_t inherited);
     Status block(Slots slots, FibBits bits, unsigned length, std::uint32_t inherited,
                  Follow follow = &FibWalk::node);
@@ -220,39 +236,32 @@ Status FibWalk::table(const FibRoot& root, std::uint32_t inherited) {
     std::vector<std::uint32_t> leaves(kFibTableEntries), words(kFibTableEntries);
     for (std::size_t i = 0; i < kFibTableEntries; ++i) {
         const std::uint32_t word = fib_table(root)[i].load(std::memory_order_acquire);
-        leaves[i] = (word & kFibLeadsOn) == 0 ? fib_leaf_of(word).value : 0;
-        if ((word & kFibLeadsOn) == 0) continue;
-        words[i] = word;
-        const auto* below = arena_.extent(Ref<FibBlock>{word & kFibUnitMask});
-        if (below == nullptr) {
-            return fail("a FIB block" + at_unit(word & kFibUnitMask) + " lies beyond the arena");
+        if (!fib_leads_on(word)) {
+            leaves[i] = word;
+            continue;
         }
-        leaves[i] = below->cover.load(std::memory_order_acquire);
+        PageImage image;
+        if (Status read = read_page(arena_, FibPageWord{word}, image); !read) return read;
+        leaves[i] = leaf_of_most(image);
+        words[i] = word;
     }
-    return block({leaves, words}, 0, 0, inherited, &FibWalk::table_block);
+    return block({leaves, words}, 0, 0, inherited, &FibWalk::page);
 }
 
-Status FibWalk::table_block(std::uint32_t word, FibBits bits, unsigned from,
-                            std::uint32_t inherited) {
+Status FibWalk::page(std::uint32_t word, FibBits bits, unsigned from, std::uint32_t inherited) {
     if (word == 0) return {};
-    BlockImage image;
-    std::uint64_t bytes = 0;
-    if (Status read = read_block(arena_, word, image, bytes); !read) return read;
-    const std::uint32_t unit = word & kFibUnitMask;
-    if (!seen_.add(unit, bytes)) return fail("the FIB block" + at_unit(unit) + " is used twice");
-    std::array<std::uint32_t, kFibSlots> children{};
-    for (unsigned slot = 0; slot < kFibSlots; ++slot) {
-        const std::uint32_t branch_unit = image.branches[slot];
-        if (branch_unit == 0) continue;
-        const auto* branch = arena_.extent(Ref<FibBranch>{branch_unit});
-        if (branch == nullptr || !seen_.add(branch_unit, sizeof(FibBranch))) {
-            return fail("the FIB branch" + at_unit(branch_unit) +
-                        " is used twice or lies beyond the arena");
+    const FibPageWord to{word};
+    PageImage image;
+    if (Status read = read_page(arena_, to, image); !read) return read;
+    const std::uint32_t unit = to.page().unit;
+    if (!seen_.add(unit, to.bytes()))
+        return fail("the FIB page" + at_unit(unit) + " is used twice");
+    for (const std::uint32_t branch : image.branches) {
+        if (branch != 0 && !seen_.add(branch, sizeof(FibBranch))) {
+            return fail("the FIB branch" + at_unit(branch) + " is used twice");
         }
-        image.leaves[slot] = branch->leaf.load(std::memory_order_acquire);
-        children[slot] = branch->child.load(std::memory_order_acquire);
     }
-    return block({image.leaves, children}, bits, from, inherited);
+    return block({image.leaves, image.children}, bits, from, inherited);
 }
 
 Status FibWalk::node(std::uint32_t unit, FibBits bits, unsigned from, std::uint32_t inherited) {
@@ -297,26 +306,15 @@ Result<std::uint32_t> enter_table(CheckedArena& arena, const FibRoot& root, FibB
     const std::uint32_t word =
         fib_table(root)[static_cast<std::size_t>(key >> (128 - kFibTableBits))].load(
             std::memory_order_acquire);
-    if ((word & kFibLeadsOn) == 0) {
-        if (word != 0) leaf = fib_leaf_of(word).value;
-        return 0u;
-    }
-    BlockImage image;
-    std::uint64_t bytes = 0;
-    if (Status read = read_block(arena, word, image, bytes); !read) {
+    PageImage image;
+    const unsigned slot = fib_group(key, kFibTableBits);
+    if (!fib_leads_on(word)) {
+        image.leaves[slot] = word;
+    } else if (Status read = read_page(arena, FibPageWord{word}, image); !read) {
         return tl::unexpected(read.error());
     }
-    if (image.cover != 0) leaf = image.cover;
-    const unsigned slot = fib_group(key, kFibTableBits);
     if (image.leaves[slot] != 0) leaf = image.leaves[slot];
-    if (image.branches[slot] == 0) return 0u;
-    const auto* branch = arena.extent(Ref<FibBranch>{image.branches[slot]});
-    if (branch == nullptr) {
-        return fail("a FIB branch" + at_unit(image.branches[slot]) + " lies beyond the arena");
-    }
-    const std::uint32_t own = branch->leaf.load(std::memory_order_acquire);
-    if (own != 0) leaf = own;
-    return branch->child.load(std::memory_order_acquire);
+    return image.children[slot];
 }
 
 }  // namespace
@@ -363,7 +361,7 @@ Result<Leaf> find_leaf(CheckedArena& arena, net::IpFamily family, std::uint32_t 
         const auto entered = enter_table(arena, *record, key, leaf);
         if (!entered) return tl::unexpected(entered.error());
         unit = *entered;
-        from = kFibBlockEnd;
+        from = kFibPageEnd;
     }
     while (unit != 0) {
         NodeImage image;

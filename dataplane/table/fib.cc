@@ -7,8 +7,8 @@
 #include <cstring>
 #include <type_traits>
 
-#include "dataplane/table/fib_block.hh"
 #include "dataplane/table/fib_lookup.hh"
+#include "dataplane/table/fib_table.hh"
 #include "dataplane/table/fib_trie.hh"
 
 namespace wye::table {
@@ -50,10 +50,33 @@ struct Walk {
     explicit Walk(const Key& k) noexcept : key(k), child(0), leaf(0), erases(0) {}
 };
 
+/// Down the table of a large IPv4 FIB as far as it goes.
+void enter_table(ArenaView arena, const FibRoot& root, Walk<Key4>& walk) noexcept {
+    std::uint32_t leaf =
+        fib_table(root)[walk.key.top() >> (64 - kFibTableBits)].load(std::memory_order_acquire);
+    if (fib_leads_on(leaf)) {
+        const FibPageWord to{leaf};
+        walk.key.drop(kFibTableBits);
+        const auto slot = static_cast<unsigned>(walk.key.top() >> (64 - kFibStride));
+        walk.key.drop(kFibStride);
+        const FibTableWord& word = arena.at(to.page())[to.index_of(slot)];
+        leaf = to.item_of(word.load(std::memory_order_acquire), slot);
+    }
+    if (fib_leads_on(leaf)) {
+        const FibBranch& branch = *arena.at(Ref<FibBranch>{leaf & kFibUnitMask});
+        leaf = branch.leaf.load(std::memory_order_acquire);
+        walk.child = branch.child.load(std::memory_order_acquire);
+    }
+    if (leaf != 0) walk.leaf = leaf;
+}
+
 template <class Key>
-void enter(const FibRoot& root, Walk<Key>& walk) noexcept {
+void enter(ArenaView arena, const FibRoot& root, Walk<Key>& walk) noexcept {
     walk.erases = root.erases.load(std::memory_order_acquire);
     walk.leaf = root.default_leaf.load(std::memory_order_acquire);
+    if constexpr (std::is_same_v<Key, Key4>) {
+        if (root.form == FibForm::table) return enter_table(arena, root, walk);
+    }
     if (root.form != FibForm::direct) {
         walk.child = root.child.load(std::memory_order_acquire);
         return;
@@ -109,42 +132,12 @@ Leaf finish(const Walk<Key>& walk) noexcept {
 /// that of a route erased meanwhile: a worker never waits for the writer.
 constexpr int kTries = 8;
 
-/// Down the table of a large IPv4 FIB as far as it goes.
-void enter_table(ArenaView arena, const FibRoot& root, Walk<Key4>& walk) noexcept {
-    const std::uint32_t word =
-        fib_table(root)[walk.key.top() >> (64 - kFibTableBits)].load(std::memory_order_acquire);
-    Leaf leaf = fib_leaf_of(word);
-    if ((word & kFibLeadsOn) != 0) {
-        const FibBlock& block = *arena.at(Ref<FibBlock>{word & kFibUnitMask});
-        walk.key.drop(kFibTableBits);
-        const unsigned item =
-            block.item_of(static_cast<unsigned>(walk.key.top() >> (64 - kFibStride)));
-        walk.key.drop(kFibStride);
-        leaf = Leaf::none();
-        if ((word & kFibIsWide) == 0) {
-            leaf = fib_leaf_of(block.items<std::uint16_t>()[item]);
-        } else if (const std::uint32_t own = block.items<std::uint32_t>()[item];
-                   (own & kFibLeadsOn) == 0) {
-            leaf = fib_leaf_of(own);
-        } else {
-            const FibBranch& branch = *arena.at(Ref<FibBranch>{own & kFibUnitMask});
-            leaf = Leaf{branch.leaf.load(std::memory_order_acquire)};
-            walk.child = branch.child.load(std::memory_order_acquire);
-        }
-        if (leaf.is_none()) leaf = Leaf{block.cover.load(std::memory_order_acquire)};
-    }
-    if (!leaf.is_none()) walk.leaf = leaf.value;
-}
-
 template <class Key>
 Leaf lookup_one(ArenaView arena, const FibRoot& root, const Key& key) noexcept {
     Leaf leaf;
     for (int i = 0; i < kTries; ++i) {
         Walk<Key> walk(key);
-        enter(root, walk);
-        if constexpr (std::is_same_v<Key, Key4>) {
-            if (root.form == FibForm::table) enter_table(arena, root, walk);
-        }
+        enter(arena, root, walk);
         while (walk.child != 0) descend(arena, walk);
         leaf = finish(walk);
         if (root.erases.load(std::memory_order_acquire) == walk.erases) break;
@@ -161,8 +154,8 @@ struct Selection {
     void add(std::size_t i) noexcept { index[count++] = static_cast<std::uint8_t>(i); }
 };
 
-/// Tries and direct roots: all walks go one node down in turn, each prefetching the node that it
-/// visits next. No root is null.
+/// All walks go one node down in turn, each prefetching the node that it visits next. No root is
+/// null.
 template <class Key, class Root, class Address>
 void walk_burst(ArenaView arena, std::span<const Ref<Root>> root_of,
                 std::span<const Address> addresses, std::span<Leaf> leaves) noexcept {
@@ -170,7 +163,8 @@ void walk_burst(ArenaView arena, std::span<const Ref<Root>> root_of,
     std::array<std::uint8_t, kBurst> active;
     alignas(64) std::byte storage[kBurst * sizeof(Walk<Key>)];
     auto* walks = reinterpret_cast<Walk<Key>*>(storage);
-    for (std::size_t i = 0; i < addresses.size(); ++i) {
+    const std::size_t count = addresses.size();
+    for (std::size_t i = 0; i < count; ++i) {
         new (walks + i) Walk<Key>(Key(addresses[i]));
         roots[i] = arena.at(root_of[i]);
         if (roots[i]->form == FibForm::direct) {
@@ -178,8 +172,8 @@ void walk_burst(ArenaView arena, std::span<const Ref<Root>> root_of,
         }
     }
     std::size_t live = 0;
-    for (std::size_t i = 0; i < addresses.size(); ++i) {
-        enter(*roots[i], walks[i]);
+    for (std::size_t i = 0; i < count; ++i) {
+        enter(arena, *roots[i], walks[i]);
         if (walks[i].child == 0) continue;
         __builtin_prefetch(arena.at(Ref<FibNode>{walks[i].child}));
         active[live++] = static_cast<std::uint8_t>(i);
@@ -198,21 +192,12 @@ void walk_burst(ArenaView arena, std::span<const Ref<Root>> root_of,
         }
         live = still;
     }
-    for (std::size_t i = 0; i < addresses.size(); ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
         Leaf& leaf = leaves[i];
         leaf = finish(walks[i]);
         if (roots[i]->erases.load(std::memory_order_acquire) != walks[i].erases) [[unlikely]] {
             leaf = lookup_one(arena, *roots[i], Key(addresses[i]));
         }
-    }
-}
-
-template <class Root, class Address>
-void lookup_tables(ArenaView arena, std::span<const Ref<Root>> roots,
-                   std::span<const Address> addresses, std::span<Leaf> leaves) noexcept {
-    if constexpr (std::is_same_v<Root, Fib4Root>) {
-        fib_variant_in_use().lookup_tables(arena, roots.data(), addresses.data(), leaves.data(),
-                                           roots.size());
     }
 }
 
@@ -239,50 +224,99 @@ struct Drawn {
     }
 };
 
-template <class Root>
-bool are_one(std::span<const Ref<Root>> roots) noexcept {
-    std::uint32_t differ = 0;
-    for (const Ref<Root> root : roots) differ |= root.unit ^ roots[0].unit;
-    return differ == 0;
+/// What table and page did not settle.
+[[gnu::noinline]] void walk_open(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
+                                 std::span<const net::Ipv4Address> addresses,
+                                 std::span<Leaf> leaves, std::uint64_t open) noexcept {
+    Selection selected;
+    for (; open != 0; open &= open - 1) {
+        selected.add(static_cast<std::size_t>(std::countr_zero(open)));
+    }
+    Drawn<Fib4Root, net::Ipv4Address> drawn;
+    drawn.look_up(arena, roots, addresses, leaves, selected,
+                  walk_burst<Key4, Fib4Root, net::Ipv4Address>);
 }
 
-template <class Key, class Root, class Address>
-void lookup_burst(ArenaView arena, std::span<const Ref<Root>> roots,
-                  std::span<const Address> addresses, std::span<Leaf> leaves) noexcept {
-    if (roots.empty()) return;
-    if (roots[0] && are_one(roots)) {
-        if (arena.at(roots[0])->form == FibForm::table) {
-            lookup_tables(arena, roots, addresses, leaves);
-        } else {
-            walk_burst<Key>(arena, roots, addresses, leaves);
-        }
-        return;
+/// False: the roots are not all the same table, and nothing was done.
+bool lookup_table(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
+                  std::span<const net::Ipv4Address> addresses, std::span<Leaf> leaves) noexcept {
+    const FibSettled settled = fib_variant_in_use().lookup_table(
+        arena, roots.data(), addresses.data(), leaves.data(), roots.size());
+    if (settled.open != 0) [[unlikely]] {
+        walk_open(arena, roots, addresses, leaves, settled.open);
     }
-    Selection tables, others;
-    for (std::size_t i = 0; i < roots.size(); ++i) {
+    return settled.has_one_root;
+}
+
+/// Of a table's addresses in a mixed burst: fewer than these are walked with those of tries.
+constexpr std::size_t kWorthATable = 4;
+
+/// Several roots, of any form, or none.
+void lookup_mixed(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
+                  std::span<const net::Ipv4Address> addresses, std::span<Leaf> leaves) noexcept {
+    Drawn<Fib4Root, net::Ipv4Address> drawn;
+    Selection others;
+    std::uint64_t done = 0;
+    const std::size_t count = roots.size();
+    for (std::size_t i = 0; i < count; ++i) {
+        if ((done >> i & 1) != 0) continue;
         if (!roots[i]) {
             leaves[i] = Leaf::none();
-        } else if (arena.at(roots[i])->form == FibForm::table) {
-            tables.add(i);
-        } else {
-            others.add(i);
+            continue;
         }
+        Selection same;
+        if (arena.at(roots[i])->form == FibForm::table) {
+            for (std::size_t j = i; j < count; ++j) {
+                if (roots[j] == roots[i]) same.add(j);
+            }
+        }
+        if (same.count < kWorthATable) {
+            others.add(i);
+            continue;
+        }
+        for (std::size_t j = 0; j < same.count; ++j) done |= std::uint64_t{1} << same.index[j];
+        drawn.look_up(arena, roots, addresses, leaves, same, lookup_table);
     }
-    Drawn<Root, Address> drawn;
-    drawn.look_up(arena, roots, addresses, leaves, tables, lookup_tables<Root, Address>);
-    drawn.look_up(arena, roots, addresses, leaves, others, walk_burst<Key, Root, Address>);
+    drawn.look_up(arena, roots, addresses, leaves, others,
+                  walk_burst<Key4, Fib4Root, net::Ipv4Address>);
+}
+
+bool are_one_trie(ArenaView arena, std::span<const Ref<Fib4Root>> roots) noexcept {
+    std::uint32_t differ = 0;
+    for (const Ref<Fib4Root> root : roots) differ |= root.unit ^ roots[0].unit;
+    return differ == 0 && arena.at(roots[0])->form == FibForm::trie;
 }
 
 }  // namespace
 
 void lookup_fib4(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
                  std::span<const net::Ipv4Address> addresses, std::span<Leaf> leaves) noexcept {
-    lookup_burst<Key4>(arena, roots, addresses, leaves);
+    if (roots.empty()) return;
+    if (roots[0]) {
+        if (arena.at(roots[0])->form == FibForm::table) {
+            if (lookup_table(arena, roots, addresses, leaves)) return;
+        } else if (are_one_trie(arena, roots)) {
+            return walk_burst<Key4>(arena, roots, addresses, leaves);
+        }
+    }
+    lookup_mixed(arena, roots, addresses, leaves);
 }
 
 void lookup_fib6(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
                  std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept {
-    lookup_burst<Key6>(arena, roots, addresses, leaves);
+    Selection present;
+    const std::size_t count = roots.size();
+    for (std::size_t i = 0; i < count; ++i) {
+        if (roots[i]) {
+            present.add(i);
+        } else {
+            leaves[i] = Leaf::none();
+        }
+    }
+    if (present.count == count) return walk_burst<Key6>(arena, roots, addresses, leaves);
+    Drawn<Fib6Root, net::Ipv6Address> drawn;
+    drawn.look_up(arena, roots, addresses, leaves, present,
+                  walk_burst<Key6, Fib6Root, net::Ipv6Address>);
 }
 
 Leaf lookup_fib4(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept {
@@ -291,10 +325,6 @@ Leaf lookup_fib4(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) 
 
 Leaf lookup_fib6(ArenaView arena, Ref<Fib6Root> root, const net::Ipv6Address& address) noexcept {
     return root ? lookup_one(arena, *arena.at(root), Key6(address)) : Leaf::none();
-}
-
-Leaf lookup_in_table(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept {
-    return lookup_one(arena, *arena.at(root), Key4(address));
 }
 
 std::string_view fib_variant() noexcept {

@@ -5,7 +5,7 @@
 // state between two stores of the writer is a valid table for a concurrent reader, and a route is
 // atomic for its prefix.
 //
-// Structure: see dataplane/table/fib_trie.hh and fib_block.hh.
+// Structure: see dataplane/table/fib_trie.hh and fib_table.hh.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Inside of the FIB's readers: one lookup, and the choice between variants. Interface: fib.hh.
+// Inside of the FIB's readers: the choice between variants. Interface: fib.hh.
 #pragma once
 
 #include <cstddef>
@@ -11,15 +11,20 @@
 
 namespace wye::table {
 
-/// What a variant does: `count` addresses, all in tables (FibForm::table).
-using LookupTables = void (*)(ArenaView arena, const Ref<Fib4Root>* roots,
-                              const net::Ipv4Address* addresses, Leaf* leaves,
-                              std::size_t count) noexcept;
+struct FibSettled {
+    std::uint64_t open;  // bit i: leaves[i] takes more than table and page
+    bool has_one_root;   // else nothing was done
+};
+/// What a variant does: `count` addresses (1 to kFibBurst), if all are in one table, which roots[0] is
+/// (FibForm::table).
+using LookupTable = FibSettled (*)(ArenaView arena, const Ref<Fib4Root>* roots,
+                                   const net::Ipv4Address* addresses, Leaf* leaves,
+                                   std::size_t count) noexcept;
 
 struct FibVariant {
     const char* name;
     bool (*is_supported)() noexcept;
-    LookupTables lookup_tables;
+    LookupTable lookup_table;
 };
 
 /// The fastest first; the last one is supported everywhere.
@@ -27,8 +32,5 @@ std::span<const FibVariant> fib_variants() noexcept;
 /// For tests and benchmarks, while nobody looks anything up: this one from now on.
 void use_fib_variant(const FibVariant& variant) noexcept;
 const FibVariant& fib_variant_in_use() noexcept;
-
-/// One lookup in a large IPv4 FIB.
-Leaf lookup_in_table(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept;
 
 }  // namespace wye::table

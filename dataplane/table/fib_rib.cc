@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "dataplane/table/fib_table.hh"
+
 namespace wye::table {
 namespace {
 
@@ -76,6 +78,8 @@ Leaf FibRib::exchange(const Prefix& prefix, Leaf leaf) {
             routes.insert(at, Route{index, leaf.value});
         }
     }
+    if (!fib_is_narrow(before.value)) --wide_;
+    if (!fib_is_narrow(leaf.value)) ++wide_;
     if (before.is_none() && !leaf.is_none()) ++size_;
     if (!before.is_none() && leaf.is_none()) --size_;
     return before;
@@ -96,7 +100,7 @@ void FibRib::expand(FibBits bits, unsigned position, FibLeaves& leaves) const {
 void FibRib::clear() {
     nodes_ = {};
     default_ = Leaf::none();
-    size_ = 0;
+    size_ = wide_ = 0;
 }
 
 }  // namespace wye::table

@@ -2,6 +2,7 @@
 // are, so that a node can be expanded anew when one of its routes comes or goes.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -44,7 +45,15 @@ class FibRib {
     void expand(FibBits bits, unsigned position, FibLeaves& leaves) const;
     [[nodiscard]] Leaf default_leaf() const noexcept { return default_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    /// Whether there is a leaf that a narrow page of a table does not hold (fib_table.hh).
+    [[nodiscard]] bool has_wide_leaf() const noexcept { return wide_ != 0; }
     void clear();
+
+    /// visit(index, leaf) for each run of the first kFibDirectBits of an address under `bits`/`length`
+    /// (no longer than these): the leaf of the longest prefix, up to there and from length 1 on, that
+    /// covers it.
+    template <class Visit>
+    void each_cover(FibBits bits, unsigned length, Visit visit) const;
 
     /// visit(bits, position) for each node that holds a route; false ends it.
     template <class Visit>
@@ -76,6 +85,27 @@ class FibRib {
     std::unordered_map<Place, std::vector<Route>, PlaceHash> nodes_;
     Leaf default_;
     std::size_t size_ = 0;
+    std::size_t wide_ = 0;  // routes with such a leaf
 };
+
+template <class Visit>
+void FibRib::each_cover(FibBits bits, unsigned length, Visit visit) const {
+    static_assert(kFibDirectBits == 3 * kFibStride);
+    const auto first = static_cast<std::uint32_t>(bits >> (128 - kFibDirectBits));
+    const std::uint32_t end = first + (1u << (kFibDirectBits - length));
+    FibLeaves top, middle, lowest;
+    expand(bits, 0, top);
+    for (std::uint32_t base = first / kFibSlots * kFibSlots; base < end; base += kFibSlots) {
+        const FibBits at = FibBits{base} << (128 - kFibDirectBits);
+        if (base % (kFibSlots * kFibSlots) == 0 || base <= first) expand(at, kFibStride, middle);
+        const std::uint32_t above = middle[fib_group(at, kFibStride)];
+        const std::uint32_t otherwise = above != 0 ? above : top[fib_group(at, 0)];
+        expand(at, 2 * kFibStride, lowest);
+        for (std::uint32_t i = std::max(base, first); i < std::min(base + kFibSlots, end); ++i) {
+            const std::uint32_t own = lowest[i - base];
+            visit(i, Leaf{own != 0 ? own : otherwise});
+        }
+    }
+}
 
 }  // namespace wye::table

@@ -1,30 +1,49 @@
 #include "dataplane/table/fib_table_writer.hh"
 
 #include <algorithm>
+#include <bit>
 #include <new>
+#include <utility>
+
+#include "dataplane/base/check.hh"
 
 namespace wye::table {
 namespace {
 
-/// Branches have a unit of the arena to themselves.
-constexpr std::uint32_t branch_word(std::uint32_t unit) noexcept {
-    return kFibLeadsOn | unit;
+constexpr std::uint64_t kAllSlots = ~std::uint64_t{0};
+
+/// Of a page, or of the one page that it lies in.
+std::uint64_t slots_of(const FibRib::Prefix& prefix) noexcept {
+    if (prefix.length <= kFibTableBits) return kAllSlots;
+    const unsigned count = 1u << (kFibPageEnd - prefix.length);
+    return (kAllSlots >> (kFibSlots - count)) << fib_group(prefix.bits, kFibTableBits);
 }
 
-/// The runs of an image: where they begin and what each holds.
-struct Runs {
-    std::uint64_t starts = 0;
-    unsigned count = 0;
-    bool is_wide = false;
-    std::array<std::uint32_t, kFibSlots> words;  // each a wide block's item
-
-    void add(unsigned slot, std::uint32_t word) noexcept {
-        if (count != 0 && word == words[count - 1] && (word & kFibLeadsOn) == 0) return;
-        if (slot != 0) starts |= std::uint64_t{1} << (slot - 1);
-        if ((word & kFibLeadsOn) != 0 || !fib_is_narrow(fib_leaf_of(word))) is_wide = true;
-        words[count++] = word;
+std::uint64_t covered_slots(const FibLeaves& leaves) noexcept {
+    std::uint64_t covered = 0;
+    for (unsigned slot = 0; slot < kFibSlots; ++slot) {
+        covered |= std::uint64_t{leaves[slot] != 0} << slot;
     }
-};
+    return covered;
+}
+
+bool takes_wide_page(const std::array<std::uint32_t, kFibSlots>& items) noexcept {
+    std::uint32_t bits = 0;
+    for (const std::uint32_t item : items) bits |= item;
+    return !fib_is_narrow(bits);
+}
+
+template <class Visit>
+void each_slot(std::uint64_t slots, Visit visit) {
+    for (; slots != 0; slots &= slots - 1) visit(static_cast<unsigned>(std::countr_zero(slots)));
+}
+
+/// What counts below a word for slots that no prefix longer than /18 answers for.
+Leaf cover_of(const FibRib& rib, FibBits bits) {
+    Leaf cover;
+    rib.each_cover(bits, kFibTableBits, [&cover](std::uint32_t, Leaf leaf) { cover = leaf; });
+    return cover;
+}
 
 }  // namespace
 
@@ -37,166 +56,245 @@ void FibTableWriter::release(Ref<T> ref, std::size_t bytes, bool published) {
     }
 }
 
-void FibTableWriter::release_block(Word word, bool published) {
-    if ((word & kFibLeadsOn) == 0) return;
-    const std::size_t bytes =
-        fib_block_bytes(block_at(word).item_count(), (word & kFibIsWide) != 0);
-    release(Ref<FibBlock>{word & kFibUnitMask}, bytes, published);
+FibTableWriter::Word FibTableWriter::item_at(Word word, unsigned slot) {
+    if (!fib_leads_on(word)) return word;
+    const FibPageWord to{word};
+    return to.item_of(page_at(word)[to.index_of(slot)].load(std::memory_order_relaxed), slot);
 }
 
-/// Entries under a prefix no longer than the table's bits: each gets the longest such route.
-void FibTableWriter::cover_range(FibRoot& root, const FibRib& rib, FibBits bits, unsigned length) {
-    constexpr unsigned kLowest = kFibTableBits - kFibStride;
-    const auto first = static_cast<std::uint32_t>(bits >> (128 - kFibTableBits));
-    const std::uint32_t end = first + (1u << (kFibTableBits - length));
-    FibLeaves top, middle, lowest;
-    rib.expand(bits, 0, top);
-    for (std::uint32_t base = first / kFibSlots * kFibSlots; base < end; base += kFibSlots) {
-        const FibBits at = FibBits{base} << (128 - kFibTableBits);
-        if (base % (kFibSlots * kFibSlots) == 0 || base <= first) {
-            rib.expand(at, kFibStride, middle);
-        }
-        const Word above = middle[fib_group(at, kFibStride)];
-        const Word otherwise = above != 0 ? above : top[fib_group(at, 0)];
-        rib.expand(at, kLowest, lowest);
-        for (std::uint32_t i = std::max(base, first); i < std::min(base + kFibSlots, end); ++i) {
-            const Word own = lowest[i - base];
-            const Leaf leaf{own != 0 ? own : otherwise};
-            FibTableWord& word = fib_table(root)[i];
-            const Word now = word.load(std::memory_order_relaxed);
-            if ((now & kFibLeadsOn) != 0) {
-                block_at(now).cover.store(leaf.value, std::memory_order_release);
-            } else {
-                word.store(fib_word_of(leaf), std::memory_order_release);
-            }
-        }
-    }
+FibTableWriter::Word FibTableWriter::leaf_at(Word word, unsigned slot) {
+    const Word item = item_at(word, slot);
+    return fib_leads_on(item) ? branch_at(item).leaf.load(std::memory_order_relaxed) : item;
 }
 
-/// `image.leaves` is left alone: they are the RIB's to say.
-void FibTableWriter::load(Word word, Image& image) {
-    if ((word & kFibLeadsOn) == 0) {
-        image.cover = fib_leaf_of(word).value;
-        return;
-    }
-    const FibBlock& block = block_at(word);
-    image.cover = block.cover.load(std::memory_order_relaxed);
-    if ((word & kFibIsWide) == 0) return;
-    for (unsigned slot = 0; slot < kFibSlots; ++slot) {
-        const Word item = block.items<Word>()[block.item_of(slot)];
-        if ((item & kFibLeadsOn) != 0) image.branches[slot] = item & kFibUnitMask;
-    }
+void FibTableWriter::load(Word word, Items& items) {
+    for (unsigned slot = 0; slot < kFibSlots; ++slot) items[slot] = item_at(word, slot);
 }
 
-/// A word for the image, with a block of its own if it takes one; kFibLeadsOn: the arena is full.
-FibTableWriter::Word FibTableWriter::store(const Image& image) {
-    Runs runs;
-    for (unsigned slot = 0; slot < kFibSlots; ++slot) {
-        const Word unit = image.branches[slot];
-        runs.add(slot, unit != 0 ? branch_word(unit) : fib_word_of(Leaf{image.leaves[slot]}));
+/// A word that leads to a new page; 0: the arena is full.
+FibTableWriter::Word FibTableWriter::make_page(const Items& items, bool is_wide) {
+    const Word kind = is_wide ? kFibToWide : kFibToNarrow;
+    const auto ref = arena_.allocate<FibTableWord>(FibPageWord{kind}.bytes());
+    if (!ref) return 0;
+    auto* words = arena_.writable(ref);
+    for (unsigned i = 0; i < (is_wide ? kFibSlots : kFibPairs); ++i) {
+        const Word content = is_wide ? items[i]
+                                     : fib_narrow_of(items[i]) | fib_narrow_of(items[i + kFibPairs])
+                                                                     << 16;
+        new (words + i) FibTableWord(content);
     }
-    if (runs.count == 1 && runs.words[0] == 0) return fib_word_of(Leaf{image.cover});
-    const auto ref = arena_.allocate<FibBlock>(fib_block_bytes(runs.count, runs.is_wide));
-    if (!ref) return kFibLeadsOn;
-    auto* made = new (arena_.writable(ref)) FibBlock{runs.starts, image.cover, 0};
-    for (unsigned i = 0; i < runs.count; ++i) {
-        if (runs.is_wide) {
-            made->items<Word>()[i] = runs.words[i];
-        } else {
-            made->items<std::uint16_t>()[i] = fib_narrow_of(fib_leaf_of(runs.words[i]));
-        }
-    }
-    return kFibLeadsOn | (runs.is_wide ? kFibIsWide : 0) | ref.unit;
+    return kind | ref.unit;
 }
 
-bool FibTableWriter::replace(FibTableWord& word, const Image& image, bool published) {
-    const Word made = store(image);
-    if (made == kFibLeadsOn) return false;
-    const Word before = word.load(std::memory_order_relaxed);
-    for (unsigned slot = 0; slot < kFibSlots; ++slot) {
-        if (image.branches[slot] == 0) continue;
-        branch_at(image.branches[slot]).leaf.store(image.leaves[slot], std::memory_order_release);
-    }
+void FibTableWriter::publish(FibTableWord& word, Word made, bool published) {
+    const FibPageWord before{word.load(std::memory_order_relaxed)};
     word.store(made, std::memory_order_release);
-    release_block(before, published);
+    if (fib_leads_on(before.word)) release(before.page(), before.bytes(), published);
+}
+
+bool FibTableWriter::replace_page(FibTableWord& word, const Items& items, bool published) {
+    const Word made = make_page(items, takes_wide_page(items));
+    if (made != 0) publish(word, made, published);
+    return made != 0;
+}
+
+/// In place; the page is wide if a leaf takes it.
+void FibTableWriter::set_leaves(Word word, const Items& leaves, std::uint64_t slots) {
+    const FibPageWord to{word};
+    FibTableWord* const words = page_at(word);
+    each_slot(slots, [&](unsigned slot) {
+        FibTableWord* own = words + to.index_of(slot);
+        const Word before = own->load(std::memory_order_relaxed);
+        Word content = leaves[slot];
+        if (!to.is_wide()) {
+            const unsigned shift = fib_narrow_shift(slot);
+            content = (before & ~(0xffffu << shift)) | fib_narrow_of(content) << shift;
+        } else if (fib_leads_on(before)) {
+            own = &branch_at(before).leaf;
+        }
+        own->store(content, std::memory_order_release);
+    });
+}
+
+/// Gives up a page that has nothing of its own any more, and one that is wide for nothing, unless
+/// there is no room for the narrow one: then it stays as it is and does no harm.
+void FibTableWriter::settle(FibTableWord& word, std::uint64_t owned, bool published) {
+    const Word now = word.load(std::memory_order_relaxed);
+    const bool is_wide = FibPageWord{now}.is_wide();
+    if (owned != 0 && !is_wide) return;
+    Items items;
+    load(now, items);
+    const bool has_branches = std::any_of(items.begin(), items.end(), fib_leads_on);
+    if (owned == 0 && !has_branches) {
+        publish(word, items[0], published);
+    } else if (is_wide && !takes_wide_page(items)) {
+        (void)replace_page(word, items, published);
+    }
+}
+
+/// Wide pages in the stead of narrow ones that shall get a leaf which they do not hold; none of them
+/// if the arena is full.
+bool FibTableWriter::widen_range(FibTableWord* table, const FibRib& rib,
+                                 const FibRib::Prefix& prefix, bool published) {
+    std::vector<std::pair<FibTableWord*, Word>> made;
+    bool has_room = true;
+    rib.each_cover(prefix.bits, prefix.length, [&](std::uint32_t index, Leaf leaf) {
+        const Word now = table[index].load(std::memory_order_relaxed);
+        if (!has_room || fib_is_narrow(leaf.value) || !fib_leads_on(now)) return;
+        if (FibPageWord{now}.is_wide() || owned_[index] == kAllSlots) return;
+        Items items;
+        load(now, items);
+        made.emplace_back(table + index, make_page(items, true));
+        has_room = made.back().second != 0;
+    });
+    for (const auto& [word, page] : made) {
+        if (has_room) {
+            publish(*word, page, published);
+        } else if (page != 0) {
+            release(FibPageWord{page}.page(), FibPageWord{page}.bytes(), false);
+        }
+    }
+    return has_room;
+}
+
+/// A prefix up to /18 has come or gone: each word below it, and each item that no longer prefix
+/// answers for, gets the longest of these that covers it.
+bool FibTableWriter::cover_range(FibRoot& root, const FibRib& rib, const FibRib::Prefix& prefix,
+                                 bool published) {
+    FibTableWord* const table = fib_table(root);
+    if (rib.has_wide_leaf() && !widen_range(table, rib, prefix, published)) return false;
+    rib.each_cover(prefix.bits, prefix.length, [&](std::uint32_t index, Leaf leaf) {
+        const Word now = table[index].load(std::memory_order_relaxed);
+        if (!fib_leads_on(now)) {
+            table[index].store(leaf.value, std::memory_order_release);
+            return;
+        }
+        Items leaves;
+        leaves.fill(leaf.value);
+        set_leaves(now, leaves, ~owned_[index]);
+        if (FibPageWord{now}.is_wide()) settle(table[index], owned_[index], published);
+    });
     return true;
 }
 
-/// A branch for the /24 of `prefix`, and the block that leads to it.
-bool FibTableWriter::add_branch(FibTableWord& word, Image& image, const FibRib& rib,
-                                const FibRib::Prefix& prefix, bool published) {
+/// A prefix from /19 to /24 has come or gone.
+bool FibTableWriter::change_page(FibTableWord& word, std::uint64_t& owned, const FibRib& rib,
+                                 const FibRib::Prefix& prefix, bool erased, bool published) {
+    Items leaves;
+    rib.expand(prefix.bits, kFibTableBits, leaves);
+    const std::uint64_t owned_now = covered_slots(leaves);
+    const Word now = word.load(std::memory_order_relaxed);
+    const std::uint64_t slots = slots_of(prefix);
+    if ((slots & ~owned_now) != 0) {
+        const Word cover = owned == kAllSlots
+                               ? cover_of(rib, prefix.bits).value
+                               : leaf_at(now, static_cast<unsigned>(std::countr_one(owned)));
+        each_slot(slots & ~owned_now, [&](unsigned slot) { leaves[slot] = cover; });
+    }
+    each_slot(~slots, [&leaves](unsigned slot) { leaves[slot] = 0; });
+    if (fib_leads_on(now) && (FibPageWord{now}.is_wide() || !takes_wide_page(leaves))) {
+        set_leaves(now, leaves, slots);
+    } else {
+        Items items;
+        load(now, items);
+        each_slot(slots, [&](unsigned slot) { items[slot] = leaves[slot]; });
+        if (!replace_page(word, items, published)) return false;
+    }
+    owned = owned_now;
+    if (erased || FibPageWord{now}.is_wide()) settle(word, owned, published);
+    return true;
+}
+
+/// A branch for the /24 of `prefix`, and what leads to it.
+bool FibTableWriter::add_branch(FibTableWord& word, const FibRib& rib, const FibRib::Prefix& prefix,
+                                bool published) {
     const auto ref = arena_.allocate<FibBranch>(sizeof(FibBranch));
     if (!ref) return false;
     FibBranch& branch = *new (arena_.writable(ref)) FibBranch{};
     const unsigned position = FibRib::position_of(prefix.length);
     FibLeaves leaves;
     rib.expand(prefix.bits, position, leaves);
-    image.branches[fib_group(prefix.bits, kFibTableBits)] = ref.unit;
-    if (tries_.put({branch.child, kFibBlockEnd, false}, prefix.bits, position, leaves) &&
-        replace(word, image, published)) {
-        return true;
+    const unsigned slot = fib_group(prefix.bits, kFibTableBits);
+    Items items;
+    const Word now = word.load(std::memory_order_relaxed);
+    load(now, items);
+    branch.leaf.store(items[slot], std::memory_order_relaxed);
+    items[slot] = kFibToWide | ref.unit;
+    bool done = tries_.put({branch.child, kFibPageEnd, false}, prefix.bits, position, leaves);
+    if (done && fib_leads_on(now) && FibPageWord{now}.is_wide()) {
+        page_at(now)[slot].store(items[slot], std::memory_order_release);
+    } else if (done) {
+        done = replace_page(word, items, published);
     }
-    tries_.drop(branch.child, false);
-    arena_.discard(ref, sizeof(FibBranch));
-    return false;
+    if (!done) {
+        tries_.drop(branch.child, false);
+        arena_.discard(ref, sizeof(FibBranch));
+    }
+    return done;
 }
 
-/// A prefix longer than the table's bits has come, gone or changed its leaf.
-bool FibTableWriter::change_below(FibTableWord& word, const FibRib& rib,
-                                  const FibRib::Prefix& prefix, bool erased, bool published) {
-    Image image;
-    load(word.load(std::memory_order_relaxed), image);
-    rib.expand(prefix.bits, kFibTableBits, image.leaves);
-    if (prefix.length <= kFibBlockEnd) return replace(word, image, published);
+/// A prefix longer than /24 has come, gone or changed its leaf.
+bool FibTableWriter::change_branch(FibTableWord& word, std::uint64_t owned, const FibRib& rib,
+                                   const FibRib::Prefix& prefix, bool erased, bool published) {
     const unsigned slot = fib_group(prefix.bits, kFibTableBits);
-    const Word unit = image.branches[slot];
-    if (unit == 0) return add_branch(word, image, rib, prefix, published);
-    FibBranch& branch = branch_at(unit);
+    const Word now = word.load(std::memory_order_relaxed);
+    const Word item = item_at(now, slot);
+    if (!fib_leads_on(item)) return add_branch(word, rib, prefix, published);
+    FibBranch& branch = branch_at(item);
     const unsigned position = FibRib::position_of(prefix.length);
     FibLeaves leaves;
     rib.expand(prefix.bits, position, leaves);
-    const FibTrieWriter::Trie trie{branch.child, kFibBlockEnd, published};
+    const FibTrieWriter::Trie trie{branch.child, kFibPageEnd, published};
     if (!erased) return tries_.put(trie, prefix.bits, position, leaves);
     if (!tries_.shrink(trie, prefix.bits, position, leaves)) return false;
     if (branch.child.load(std::memory_order_relaxed) != 0) return true;
-    image.branches[slot] = 0;
-    // A branch without a trie does no harm: it stays until there is room for a block without it.
-    if (replace(word, image, published)) release(Ref<FibBranch>{unit}, sizeof branch, published);
+    page_at(now)[slot].store(branch.leaf.load(std::memory_order_relaxed),
+                             std::memory_order_release);
+    release(Ref<FibBranch>{item & kFibUnitMask}, sizeof branch, published);
+    settle(word, owned, published);
     return true;
 }
 
 bool FibTableWriter::change(FibRoot& root, const FibRib& rib, const FibRib::Prefix& prefix,
                             bool erased, bool published) {
-    if (prefix.length <= kFibTableBits) {
-        cover_range(root, rib, prefix.bits, prefix.length);
-        return true;
+    if (prefix.length <= kFibTableBits) return cover_range(root, rib, prefix, published);
+    const auto index = static_cast<std::uint32_t>(prefix.bits >> (128 - kFibTableBits));
+    FibTableWord& word = fib_table(root)[index];
+    if (prefix.length <= kFibPageEnd) {
+        return change_page(word, owned_[index], rib, prefix, erased, published);
     }
-    FibTableWord& word = fib_table(root)[prefix.bits >> (128 - kFibTableBits)];
-    return change_below(word, rib, prefix, erased, published);
+    return change_branch(word, owned_[index], rib, prefix, erased, published);
 }
 
 bool FibTableWriter::fill(FibRoot& root, const FibRib& rib) {
-    cover_range(root, rib, 0, 0);
-    return rib.each_node([&](FibBits bits, unsigned position) {
+    WYE_CHECK(owned_.empty(), "one table at a time");
+    owned_.assign(kFibTableEntries, 0);
+    return cover_range(root, rib, {0, 0}, false) && rib.each_node([&](FibBits bits,
+                                                                      unsigned position) {
         if (position < kFibTableBits) return true;
-        // Any prefix of the node stands for all: they are read from the RIB.
-        return change(root, rib, {bits, position + 1}, false, false);
+        const auto index = static_cast<std::uint32_t>(bits >> (128 - kFibTableBits));
+        FibTableWord& word = fib_table(root)[index];
+        // A prefix of the page's length, or any of the node's, stands for all in it: they
+        // are read from the RIB.
+        return position == kFibTableBits
+                   ? change_page(word, owned_[index], rib, {bits, position}, false, false)
+                   : change_branch(word, owned_[index], rib, {bits, position + 1}, false, false);
     });
 }
 
 void FibTableWriter::drop(FibRoot& root, bool published) {
     for (std::uint32_t i = 0; i < kFibTableEntries; ++i) {
-        const Word word = fib_table(root)[i].load(std::memory_order_relaxed);
-        if ((word & kFibLeadsOn) == 0) continue;
-        Image image;
-        load(word, image);
-        for (const Word unit : image.branches) {
-            if (unit == 0) continue;
-            tries_.drop(branch_at(unit).child, published);
-            release(Ref<FibBranch>{unit}, sizeof(FibBranch), published);
+        const FibPageWord to{fib_table(root)[i].load(std::memory_order_relaxed)};
+        if (!fib_leads_on(to.word)) continue;
+        for (unsigned slot = 0; to.is_wide() && slot < kFibSlots; ++slot) {
+            const Word item = item_at(to.word, slot);
+            if (!fib_leads_on(item)) continue;
+            tries_.drop(branch_at(item).child, published);
+            release(Ref<FibBranch>{item & kFibUnitMask}, sizeof(FibBranch), published);
         }
-        release_block(word, published);
+        release(to.page(), to.bytes(), published);
     }
+    owned_ = {};
 }
 
 }  // namespace wye::table

@@ -15,7 +15,7 @@
 //
 // Root: an empty VRF has none. A small one has 64 bytes with the leaf of /0 and the top node. A
 // large one of IPv6 has 2^18 entries (leaf of the prefixes up to /18, child) behind it: 2 MiB, and
-// a /48 is in the fifth node at most. A large one of IPv4 has a table (fib_block.hh), and tries
+// a /48 is in the fifth node at most. A large one of IPv4 has a table (fib_table.hh), and tries
 // where there are prefixes longer than /24.
 //
 // Concurrency: blocks are immutable but for their child words. A reader may hold an old block,
@@ -64,7 +64,7 @@ struct FibDirectEntry {
 enum class FibForm : std::uint32_t {
     trie = 0,
     direct = 1,  // large, IPv6: 2^18 FibDirectEntry behind the root
-    table = 2,   // large, IPv4: 2^18 words behind the root (fib_block.hh)
+    table = 2,   // large, IPv4: 2^18 words behind the root (fib_table.hh)
 };
 
 struct alignas(64) FibRoot {

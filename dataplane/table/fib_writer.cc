@@ -1,5 +1,4 @@
 // FibWriter: the RIB, the root and the choice of its form. See fib_trie.hh.
-#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -66,24 +65,9 @@ Ref<FibRoot> FibWriter::Impl::make_root(FibForm form) {
 
 /// Entries under a prefix no longer than the direct bits: each gets the longest such route.
 void FibWriter::Impl::fill_direct(FibRoot& root, FibBits bits, unsigned length) const {
-    constexpr unsigned kBlockPosition = kFibDirectBits - kFibStride;
-    const auto first = static_cast<std::uint32_t>(bits >> (128 - kFibDirectBits));
-    const std::uint32_t end = first + (1u << (kFibDirectBits - length));
-    FibLeaves top, middle, block;
-    rib.expand(bits, 0, top);
-    for (std::uint32_t base = first / kFibSlots * kFibSlots; base < end; base += kFibSlots) {
-        const FibBits at = FibBits{base} << (128 - kFibDirectBits);
-        if (base % (kFibSlots * kFibSlots) == 0 || base <= first) {
-            rib.expand(at, kFibStride, middle);
-        }
-        const std::uint32_t above = middle[fib_group(at, kFibStride)];
-        const std::uint32_t otherwise = above != 0 ? above : top[fib_group(at, 0)];
-        rib.expand(at, kBlockPosition, block);
-        for (std::uint32_t i = std::max(base, first); i < std::min(base + kFibSlots, end); ++i) {
-            const std::uint32_t own = block[i - base];
-            root.direct()[i].leaf.store(own != 0 ? own : otherwise, std::memory_order_release);
-        }
-    }
+    rib.each_cover(bits, length, [&root](std::uint32_t index, Leaf leaf) {
+        root.direct()[index].leaf.store(leaf.value, std::memory_order_release);
+    });
 }
 
 /// The RIB has changed at `prefix`: the same in the arena. False: the arena is full.

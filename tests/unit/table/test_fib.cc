@@ -249,6 +249,69 @@ void make_large(FibUnderTest& fib, ModelByLength& model) {
     ASSERT_NE(fib.form(), FibForm::trie);
 }
 
+// All lengths nested, each with a leaf of its own, of which some take a wide page; shortest first and
+// longest first.
+TEST_P(Fib, EveryPrefixLengthInALargeFib) {
+    Crowd crowd(family(), 9);
+    FibUnderTest fib(family());
+    ModelByLength model;
+    make_large(fib, model);
+    const unsigned bits = net::address_bits(family());
+    for (unsigned round = 0; round < 6; ++round) {
+        const IpAddress address = crowd.address();
+        std::vector<IpPrefix> prefixes;
+        for (unsigned length = 0; length <= bits; ++length) {
+            const auto l = static_cast<std::uint8_t>(length);
+            prefixes.push_back({net::mask(address, l), l});
+        }
+        const auto check = [&](const IpPrefix& prefix) {
+            auto addresses = crowd.around(prefix);
+            addresses.push_back(address);
+            compare(fib, model, addresses);
+        };
+        if (round % 2 != 0) std::reverse(prefixes.begin(), prefixes.end());
+        for (const IpPrefix& prefix : prefixes) {
+            const Leaf leaf = hop(prefix.length + (prefix.length % 5 == round ? 50000u : 100u));
+            ASSERT_TRUE(fib.writer.insert(prefix, leaf));
+            model.lengths[prefix.length].insert_or_assign(prefix.address, leaf);
+            check(prefix);
+        }
+        if (round % 3 != 0) std::reverse(prefixes.begin(), prefixes.end());
+        for (const IpPrefix& prefix : prefixes) {
+            ASSERT_TRUE(fib.writer.erase(prefix));
+            model.lengths[prefix.length].erase(prefix.address);
+            check(prefix);
+        }
+        fib.reclaim();
+    }
+    fib.writer.clear();
+    fib.reclaim();
+    EXPECT_EQ(fib.arena.used_bytes(), 0u);
+}
+
+// Of any length from /0 on: what was there before it has gone from the arena again.
+TEST_P(Fib, ARouteThatWentLeavesNothingInALargeFib) {
+    Crowd crowd(family(), 10);
+    FibUnderTest fib(family());
+    ModelByLength model;
+    make_large(fib, model);
+    fib.reclaim();
+    const std::size_t before = fib.arena.used_bytes();
+    for (int i = 0; i < 1500; ++i) {
+        std::vector<IpPrefix> some;
+        for (int j = 0; j < 4; ++j) {
+            const IpPrefix prefix = crowd.prefix();
+            if (fib.writer.find(prefix)) continue;
+            ASSERT_TRUE(fib.writer.insert(prefix, crowd.leaf()));
+            some.push_back(prefix);
+        }
+        std::shuffle(some.begin(), some.end(), crowd.engine());
+        for (const IpPrefix& prefix : some) ASSERT_TRUE(fib.writer.erase(prefix));
+        fib.reclaim();
+        ASSERT_EQ(fib.arena.used_bytes(), before);
+    }
+}
+
 TEST_P(Fib, RandomOperationsInALargeFib) {
     for (unsigned seed = 0; seed < 3; ++seed) {
         Crowd crowd(family(), 200 + seed);
@@ -383,6 +446,39 @@ TEST_P(Fib, AnArenaTooSmallForADirectRoot) {
         fib.writer.clear();
         fib.reclaim();
         ASSERT_EQ(fib.arena.used_bytes(), 0u);
+    }
+}
+
+// Hosts all over the address space: the least that a table likes. They fit, or are refused one by one.
+TEST(FibSize, AMillionScatteredHosts) {
+    for (const std::uint64_t heap_bytes : {std::uint64_t{384} << 20, std::uint64_t{64} << 20}) {
+        FibUnderTest fib(IpFamily::ipv4, heap_bytes);
+        std::size_t there = 0;
+        const auto host_of = [](std::uint32_t i) { return i * 2654435761u; };  // a permutation
+        const auto prefix = [](std::uint32_t host) {
+            return IpPrefix{net::Ipv4Address::from_host(host), 32};
+        };
+        for (std::uint32_t i = 0; i < 1'000'000; ++i) {
+            if (fib.writer.insert(prefix(host_of(i)), hop(i % 1000))) ++there;
+            if (i % 64 == 0) fib.reclaim();
+        }
+        EXPECT_EQ(fib.writer.size(), there);
+        EXPECT_EQ(there == 1'000'000, heap_bytes > 64 << 20) << there;
+        EXPECT_GT(there, 100'000u);
+        std::vector<IpAddress> addresses;
+        std::vector<Leaf> expected;
+        for (std::uint32_t i = 0; i < 1'000'000; i += 7) {
+            addresses.emplace_back(net::Ipv4Address::from_host(host_of(i)));
+            expected.push_back(fib.writer.find(prefix(host_of(i))) ? hop(i % 1000) : Leaf::none());
+        }
+        EXPECT_EQ(fib.lookup_all(addresses), expected);
+        for (std::uint32_t i = 0; i < 1'000'000; ++i) {
+            (void)fib.writer.erase(prefix(host_of(i)));
+            if (i % 64 == 0) fib.reclaim();
+        }
+        fib.reclaim();
+        EXPECT_EQ(fib.writer.size(), 0u);
+        EXPECT_EQ(fib.arena.used_bytes(), 0u);
     }
 }
 

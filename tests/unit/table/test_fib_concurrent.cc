@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <string>
 #include <thread>
 
 #include "dataplane/table/epoch.hh"
@@ -107,11 +108,26 @@ TEST_P(FibConcurrent, StableRoutesAreNeverMissed) {
     EXPECT_GT(largest, 8192u);  // the root was direct-indexed for a while
 }
 
+struct Size {
+    IpFamily family;
+    bool is_large;
+};
+class FibMakeBeforeBreak : public testing::TestWithParam<Size> {};
+INSTANTIATE_TEST_SUITE_P(Sizes, FibMakeBeforeBreak,
+                         testing::Values(Size{IpFamily::ipv4, false}, Size{IpFamily::ipv4, true},
+                                         Size{IpFamily::ipv6, false}, Size{IpFamily::ipv6, true}),
+                         [](const auto& sizes) {
+                             return std::string(sizes.param.family == IpFamily::ipv4 ? "ipv4"
+                                                                                     : "ipv6") +
+                                    (sizes.param.is_large ? "_large" : "_small");
+                         });
+
 // Made before broken: the address is covered at every instant, by the specific route or by one of
-// the covering ones, in the same node, in nodes above, and by the default route.
-TEST_P(FibConcurrent, MakeBeforeBreakIsSeenAsSuch) {
-    Crowd crowd(GetParam(), 2);
-    Churned fib(GetParam());
+// the covering ones, in the same node or page, in nodes above, and by the default route.
+TEST_P(FibMakeBeforeBreak, IsSeenAsSuch) {
+    const auto [family, is_large] = GetParam();
+    Crowd crowd(family, 2);
+    Churned fib(family);
     const IpAddress address = crowd.address();
     std::vector<IpPrefix> covering;
     for (const unsigned length : {0u, 3u, 8u, 14u, 17u, 20u, 24u, 26u, 29u, 32u}) {
@@ -121,22 +137,33 @@ TEST_P(FibConcurrent, MakeBeforeBreakIsSeenAsSuch) {
     // Company, so that blocks have other routes and are replaced rather than removed.
     for (int i = 0; i < 300; ++i) {
         const auto around = crowd.around(covering[crowd.random() % covering.size()]);
-        const IpPrefix host{around[2], net::address_bits(GetParam())};
+        const IpPrefix host{around[2], net::address_bits(family)};
         if (host.address == address) continue;
         ASSERT_TRUE(fib.writer.insert(host, Leaf::of(NextHopId{1})));
     }
+    for (std::uint32_t i = 0; is_large && i < 9000; ++i) {
+        IpAddress other = address;
+        other.bytes[0] ^= 0x80;
+        other.bytes[2] = static_cast<std::uint8_t>(i >> 8);
+        other.bytes[3] = static_cast<std::uint8_t>(i);
+        ASSERT_TRUE(fib.writer.insert({net::mask(other, 32), 32}, Leaf::of(NextHopId{1})));
+    }
     ASSERT_TRUE(fib.writer.insert(covering[0], Leaf::of(NextHopId{100})));
-    const std::vector<IpAddress> burst(8, address);
+    ASSERT_EQ(fib.form() != FibForm::trie, is_large);
+    const std::vector<IpAddress> burst(32, address);
     std::atomic<int> missed{0};
     fib.start_readers([&] {
         for (const Leaf leaf : fib.lookup_all(burst)) missed += leaf.is_none() ? 1 : 0;
         if (fib.lookup(address).is_none()) missed += 1;
     });
     std::size_t current = 0;
-    for (int i = 0; i < 60000 || fib.bursts.load() < 200; ++i) {
+    // In a large one the short ones go over many words.
+    for (int i = 0; i < (is_large ? 6000 : 60000) || fib.bursts.load() < 200; ++i) {
         const std::size_t next = crowd.random() % covering.size();
         if (next == current) continue;
-        ASSERT_TRUE(fib.writer.insert(covering[next], Leaf::of(NextHopId{100})));
+        // Now and then one that takes a wide page.
+        const NextHopId hop{crowd.random() % 8 == 0 ? 40000u : 100u};
+        ASSERT_TRUE(fib.writer.insert(covering[next], Leaf::of(hop)));
         ASSERT_TRUE(fib.writer.erase(covering[current]));
         current = next;
         if (i % 4 == 0) fib.poll();
