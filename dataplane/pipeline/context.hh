@@ -36,21 +36,22 @@ struct HostFrame {
     VrfId vrf;
 };
 
+/// Of the port by which a packet entered, and of its tenant (dataplane/table/counters.hh).
+struct alignas(8) LedgerRows {
+    std::uint32_t port, tenant;
+    friend constexpr bool operator==(const LedgerRows&, const LedgerRows&) noexcept = default;
+};
+
 /// Frames on their way out by one port; the worker transmits them after the burst.
 struct PortOutput {
     /// Room for all that run_held can let go at once (Limits::held_packets), and a few bursts.
     static constexpr std::size_t kCapacity = 40 * kMaxBurst;
     std::size_t count = 0;
     std::array<Frame, kCapacity> frames;
-    /// Whose ledger rows to book when the port takes or refuses the frame.
+    /// Whose cells to book when the port takes or refuses the frame.
     struct Owner {
-        std::uint32_t port_row, tenant_row;
+        LedgerRows rows;
         VportId vport;  // by which it leaves
-        std::uint32_t length;
-        [[nodiscard]] bool is_of(const Owner& other) const noexcept {
-            return ((port_row ^ other.port_row) | (tenant_row ^ other.tenant_row) |
-                    (vport.value ^ other.vport.value)) == 0;
-        }
     };
     std::array<Owner, kCapacity> owners;
 };

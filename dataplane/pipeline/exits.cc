@@ -31,6 +31,29 @@ bool is_usual(const table::ArenaHeader& header, const table::Tunnel& tunnel,
            exit.header_length == sizeof(net::EthernetHeader);
 }
 
+void resolve_tunnel(const Context& context, const table::Vport& vport, Exit& exit,
+                    TunnelExit& tunnel) noexcept {
+    const auto& header = context.arena.header();
+    if (vport.tunnel.value >= header.limits.tunnels) return;
+    const table::Tunnel& record = context.arena.record(header.tunnels, vport.tunnel.value);
+    if (!is_usual(header, record, exit)) return;
+    const auto& underlay = context.arena.record(header.vrfs, record.key.underlay.value);
+    tunnel.record = &record;
+    tunnel.tunnel = vport.tunnel;
+    tunnel.vport = exit.vport;
+    tunnel.underlay = record.key.underlay;
+    tunnel.leaf = table::lookup_fib4(context.arena, underlay.fib4.load(), record.key.remote.ipv4());
+    tunnel.header_length = std::uint32_t{record.header_length} + exit.header_length;
+    std::byte* const outer = tunnel.header.data() + TunnelExit::kHeader - tunnel.header_length;
+    std::memcpy(outer, record.header.data(), record.header_length);
+    std::memcpy(outer + record.header_length,
+                exit.header.data() + Exit::kHeader - exit.header_length, exit.header_length);
+    tunnel.checksum = net::fold(
+        net::sum_bytes(std::span(outer, sizeof(net::Ipv4Header)).subspan(2 * sizeof(Be16))));
+    exit.tunnel = &tunnel;
+    exit.kind = ExitKind::tunnel;
+}
+
 void book_tunnel(Context& context, TunnelExit& exit) noexcept {
     table::PacketsAndBytes& tx = context.counters.vports[exit.vport.value].tx;
     tx.packets.add(exit.packets);
@@ -57,9 +80,10 @@ void Exits::refresh(const Context& context) noexcept {
     liveness_ = liveness;
     roots_ = roots;
     // Numbers of states begin again after 2^32 of them; a slot may have been idle as long.
-    if (++state_ == 0) [[unlikely]] {
-        for (Exit& exit : exits_) exit.state = 0;
-        state_ = 1;
+    state_ += std::uint64_t{1} << 32;
+    if (state_ == 0) [[unlikely]] {
+        for (Exit& exit : exits_) exit.key = 0;
+        state_ = std::uint64_t{1} << 32;
     }
 }
 
@@ -67,8 +91,7 @@ void Exits::refresh(const Context& context) noexcept {
     if (TunnelExit& tunnel = tunnels_[leaf.value % kExits]; tunnel.packets != 0) {
         book_tunnel(context, tunnel);
     }
-    exit.leaf = leaf.value;
-    exit.state = state_;
+    exit.key = state_ | leaf.value;
     exit.kind = ExitKind::general;
     resolve(context, leaf, exit);
 }
@@ -92,34 +115,11 @@ void Exits::resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept {
     exit.vport = nexthop->vport;
     write_link_header(exit, *nexthop, active);
     if (vport.kind == VportKind::tunnel) {
-        resolve_tunnel(context, vport, exit);
+        resolve_tunnel(context, vport, exit, tunnels_[leaf.value % kExits]);
     } else if (vport.port < kMaxPorts) {
         exit.kind = ExitKind::port;
         exit.output = &(*context.outputs)[vport.port];
     }
-}
-
-void Exits::resolve_tunnel(const Context& context, const table::Vport& vport, Exit& exit) noexcept {
-    const auto& header = context.arena.header();
-    if (vport.tunnel.value >= header.limits.tunnels) return;
-    const table::Tunnel& record = context.arena.record(header.tunnels, vport.tunnel.value);
-    if (!is_usual(header, record, exit)) return;
-    const auto& underlay = context.arena.record(header.vrfs, record.key.underlay.value);
-    TunnelExit& tunnel = tunnels_[exit.leaf % kExits];
-    tunnel.record = &record;
-    tunnel.tunnel = vport.tunnel;
-    tunnel.vport = exit.vport;
-    tunnel.underlay = record.key.underlay;
-    tunnel.leaf = table::lookup_fib4(context.arena, underlay.fib4.load(), record.key.remote.ipv4());
-    tunnel.header_length = std::uint32_t{record.header_length} + exit.header_length;
-    std::byte* const outer = tunnel.header.data() + TunnelExit::kHeader - tunnel.header_length;
-    std::memcpy(outer, record.header.data(), record.header_length);
-    std::memcpy(outer + record.header_length,
-                exit.header.data() + Exit::kHeader - exit.header_length, exit.header_length);
-    tunnel.checksum = net::fold(
-        net::sum_bytes(std::span(outer, sizeof(net::Ipv4Header)).subspan(2 * sizeof(Be16))));
-    exit.tunnel = &tunnel;
-    exit.kind = ExitKind::tunnel;
 }
 
 void Exits::count(Context& context) noexcept {

@@ -36,9 +36,9 @@ struct alignas(64) Exit {
     /// EtherType.
     static constexpr std::size_t kHeader = 24;
     std::array<std::byte, kHeader> header;
-    std::uint32_t leaf, state;  // of the tables, in which it was resolved
-    PortOutput* output;         // kind port
-    TunnelExit* tunnel;         // kind tunnel
+    std::uint64_t key;   // its leaf, and the state of the tables in which it was resolved
+    PortOutput* output;  // kind port
+    TunnelExit* tunnel;  // kind tunnel
     VportId vport;
     std::uint16_t mtu;  // of an IP packet
     std::uint8_t header_length;
@@ -71,7 +71,8 @@ class Exits {
     /// The exit of a next hop's leaf (not a group's).
     Exit& find(Context& context, table::Leaf leaf) noexcept {
         Exit& exit = exits_[leaf.value % kExits];
-        if (exit.leaf != leaf.value || exit.state != state_) [[unlikely]] {
+        const std::uint64_t key = state_ | leaf.value;
+        if (exit.key != key) [[unlikely]] {
             replace(context, exit, leaf);
         }
         return exit;
@@ -92,9 +93,8 @@ class Exits {
     static constexpr std::size_t kExits = 1024;
     void replace(Context& context, Exit& exit, table::Leaf leaf) noexcept;
     void resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept;
-    void resolve_tunnel(const Context& context, const table::Vport& vport, Exit& exit) noexcept;
 
-    std::uint32_t state_ = 0;  // of the tables: none yet
+    std::uint64_t state_ = 0;  // of the tables, in the upper half: none yet
     // By what it is told that they have changed.
     const void* arena_ = nullptr;
     std::uint64_t tables_epoch_ = 0, liveness_ = 0, roots_ = 0;

@@ -4,8 +4,10 @@
 // one holder at a time: the burst, an output queue, a hold slot, a host ring, the pool.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 namespace wye::pipeline {
@@ -40,12 +42,30 @@ struct Frame {
         headroom = static_cast<std::uint16_t>(headroom + n);
         length -= static_cast<std::uint32_t>(n);
     }
+    /// The same frame from `start` on, which is in it or in its headroom. One addition for length and
+    /// headroom, which lie side by side, and what one gains the other loses.
+    [[nodiscard]] Frame starting_at(std::byte* start) const noexcept {
+        Frame frame;
+        const std::int64_t gained = data - start;
+        std::int64_t both;
+        std::memcpy(&both, &length, sizeof both);
+        both += gained - gained * (std::int64_t{1} << 32);
+        frame.data = start;
+        std::memcpy(&frame.length, &both, sizeof both);
+        frame.buffer = buffer;
+        return frame;
+    }
     /// Shrinks at the back.
     void trim_to(std::uint32_t new_length) noexcept {
         tailroom = static_cast<std::uint16_t>(tailroom + (length - new_length));
         length = new_length;
     }
 };
+
+// Frame::starting_at
+static_assert(offsetof(Frame, headroom) == offsetof(Frame, length) + 4 &&
+              offsetof(Frame, buffer) == offsetof(Frame, length) + 8 &&
+              std::endian::native == std::endian::little);
 
 /// Where buffers come from and go to. Thread-safe: workers and the host thread use one pool.
 class FramePool {

@@ -161,16 +161,18 @@ Verdict resume(const Context& context, const Packet& packet, bool due) noexcept 
 }
 
 /// What was taken, added up for packets of one owner in a row.
-void book_taken(Context& context, std::span<const PortOutput::Owner> owners) noexcept {
-    for (std::size_t i = 0; i < owners.size();) {
-        const PortOutput::Owner first = owners[i];
-        std::uint64_t packets = 0, bytes = 0;
-        for (; i < owners.size() && owners[i].is_of(first); ++i) {
-            ++packets;
-            bytes += owners[i].length;
-        }
-        context.counters.ports[first.port_row].tx.add(packets);
-        context.counters.tenants[first.tenant_row].tx.add(packets);
+void book_taken(Context& context, const PortOutput& output, std::size_t taken) noexcept {
+    for (std::size_t i = 0; i < taken;) {
+        const PortOutput::Owner first = output.owners[i];
+        const std::size_t begin = i;
+        std::uint64_t bytes = 0;
+        do {
+            bytes += output.frames[i++].length;
+        } while (i < taken && output.owners[i].rows == first.rows &&
+                 output.owners[i].vport == first.vport);
+        const std::size_t packets = i - begin;
+        context.counters.ports[first.rows.port].tx.add(packets);
+        context.counters.tenants[first.rows.tenant].tx.add(packets);
         table::PacketsAndBytes& tx = context.counters.vports[first.vport.value].tx;
         tx.packets.add(packets);
         tx.bytes.add(bytes);
@@ -179,8 +181,8 @@ void book_taken(Context& context, std::span<const PortOutput::Owner> owners) noe
 
 void book_refused(Context& context, const PortOutput::Owner& owner) noexcept {
     constexpr auto kFull = static_cast<std::size_t>(Reason::port_transmit_full);
-    context.counters.ports[owner.port_row].drops[kFull].add(1);
-    context.counters.tenants[owner.tenant_row].drops[kFull].add(1);
+    context.counters.ports[owner.rows.port].drops[kFull].add(1);
+    context.counters.tenants[owner.rows.tenant].drops[kFull].add(1);
     context.counters.vports[owner.vport.value].drops.add(1);
 }
 
@@ -254,7 +256,7 @@ void release_held(Context& context) noexcept {
 
 void book_transmitted(Context& context, PortId port, std::size_t taken) noexcept {
     PortOutput& output = (*context.outputs)[port.value];
-    book_taken(context, std::span(output.owners).first(taken));
+    book_taken(context, output, taken);
     for (std::size_t i = taken; i < output.count; ++i) book_refused(context, output.owners[i]);
     if (taken < output.count) {
         context.pool->release({output.frames.data() + taken, output.count - taken});

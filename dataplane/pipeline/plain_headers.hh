@@ -69,6 +69,7 @@ constexpr std::uint32_t outside(std::uint32_t length, std::uint32_t least,
 }
 
 struct PlainIpv4 {
+    using Address = net::Ipv4Address;
     static constexpr net::IpFamily kFamily = net::IpFamily::ipv4;
     static constexpr std::uint32_t kHeader = sizeof(net::Ipv4Header);
     static constexpr std::uint32_t kLeast = kHeader + sizeof(net::UdpHeader);
@@ -101,14 +102,14 @@ struct PlainIpv4 {
     static std::uint8_t ttl(const std::byte* l3) noexcept {
         return static_cast<std::uint8_t>(l3[offsetof(net::Ipv4Header, ttl)]);
     }
-    /// TTL and checksum in one load and store of their four bytes (RFC 1624): the sum of the rest
-    /// grows by 1 in the high byte, and 0xffff, which a header never has, becomes 0.
+    /// TTL and checksum in one load and store of their four bytes (RFC 1624): the TTL goes down by 1,
+    /// and with it the sum of its word by 0x100, so that the checksum goes up by as much, which is 1
+    /// as it lies in memory. The carry of 0xffff goes around, and what would become 0xffff is 0.
     static void decrement_ttl(std::byte* l3) noexcept {
         std::byte* const at = l3 + offsetof(net::Ipv4Header, ttl);
         const auto word = load<std::uint32_t>(at);
-        std::uint32_t checksum = (word >> 16) + 1;
-        checksum += checksum >= 0xffff ? 1 : 0;
-        store(at, ((word & 0xffff) - 1) | checksum << 16);
+        const std::uint32_t around = word >= 0xfffe'0000u ? 0x10000 : 0;
+        store(at, word + 0xffff + around);
     }
     static constexpr std::size_t kAddresses = offsetof(net::Ipv4Header, source);
 
@@ -129,6 +130,7 @@ struct PlainIpv4 {
 };
 
 struct PlainIpv6 {
+    using Address = net::Ipv6Address;
     static constexpr net::IpFamily kFamily = net::IpFamily::ipv6;
     static constexpr std::uint32_t kHeader = sizeof(net::Ipv6Header);
     static constexpr std::uint32_t kLeast = kHeader + sizeof(net::UdpHeader);

@@ -26,6 +26,9 @@ constexpr std::size_t kShortestFrame = sizeof(net::EthernetHeader) + PlainIpv4::
 /// Headers are written in pieces that may reach so far before the frame.
 constexpr std::uint16_t kLeastHeadroom = TunnelExit::kHeader + Exit::kHeader;
 
+template <class Family>
+constexpr bool is_ipv4 = std::is_same_v<Family, PlainIpv4>;
+
 bool is_ip(std::uint16_t ether_type) noexcept {
     return (ether_type == PlainIpv4::kEtherType) | (ether_type == PlainIpv6::kEtherType);
 }
@@ -44,7 +47,7 @@ std::uint32_t ports_of(const std::byte* l3) noexcept {
 
 template <class Family>
 std::uint32_t hash_of(const std::byte* l3) noexcept {
-    constexpr std::size_t kBytes = std::is_same_v<Family, PlainIpv4> ? 8 : 32;
+    constexpr std::size_t kBytes = is_ipv4<Family> ? 8 : 32;
     return hash_of_flow(Family::protocol(l3), ports_of<Family>(l3), l3 + Family::kAddresses,
                         kBytes);
 }
@@ -61,7 +64,7 @@ void fill(Query& query, table::Ref<table::Acl> acl, const std::byte* l3) noexcep
     const std::uint64_t word = table::acl_layer4_word(ports >> 16, ports & 0xffff, protocol, flags,
                                                       Family::traffic_class(l3) >> 2u,
                                                       table::acl_state(true, false, false));
-    if constexpr (std::is_same_v<Family, PlainIpv4>) {
+    if constexpr (is_ipv4<Family>) {
         query.words = {load<std::uint64_t>(l3 + Family::kAddresses), word, 0};
     } else {
         const auto& ip = net::header<net::Ipv6Header>(l3);
@@ -102,32 +105,47 @@ void finish_outer(std::byte* outer, const TunnelExit& exit, std::uint32_t length
 
 [[gnu::noinline]] void PlainLane::admit(Context& context, std::span<Frame> frames,
                                         Live& unknown) noexcept {
-    std::array<PlainRun*, kMaxBurst> runs;
+    // Frames whose run is resolved enter at once, those of other runs behind them: then their vports
+    // are found together.
+    std::array<Entry, kMaxBurst> waiting;
+    std::size_t waiting_count = 0;
     for (std::size_t i = 0; i < frames.size() && i < kFramesAhead; ++i) {
         __builtin_prefetch(frames[i].data);
     }
-    PlainRun* run = nullptr;
+    PlainRun *run = nullptr, *resolved = nullptr;
     for (std::size_t i = 0; i < frames.size(); ++i) {
         if (i + kFramesAhead < frames.size()) __builtin_prefetch(frames[i + kFramesAhead].data);
-        const Frame& frame = frames[i];
-        runs[i] = nullptr;
-        if (frame.length < kShortestFrame || frame.headroom < kLeastHeadroom) [[unlikely]]
+        Frame& frame = frames[i];
+        if (frame.length < kShortestFrame || frame.headroom < kLeastHeadroom) [[unlikely]] {
+            unknown.add(i);
             continue;
+        }
         if (run == nullptr || !belongs_to(*run, frame)) [[unlikely]] {
             PlainRun* const other = runs_.begin_run(context, port_, frame);
-            if (other == nullptr) continue;
+            if (other == nullptr) {
+                unknown.add(i);
+                continue;
+            }
+            if (run == nullptr) {
+                runs_.resolve(context);
+                resolved = other;
+            }
             run = other;
         }
-        runs[i] = run;
-    }
-    runs_.resolve(context);
-    for (std::size_t i = 0; i < frames.size(); ++i) {
-        if (runs[i] == nullptr || !enter({&frames[i], runs[i]})) [[unlikely]]
+        if (run != resolved) {
+            waiting[waiting_count++] = {&frame, run};
+        } else if (!enter({&frame, run})) [[unlikely]] {
             unknown.add(i);
+        }
+    }
+    if (waiting_count == 0) return;
+    runs_.resolve(context);
+    for (const Entry& entry : std::span(waiting).first(waiting_count)) {
+        if (!enter(entry)) unknown.add(static_cast<std::size_t>(entry.frame - frames.data()));
     }
 }
 
-inline bool PlainLane::enter(const Entry& entry) noexcept {
+[[gnu::always_inline]] inline bool PlainLane::enter(const Entry& entry) noexcept {
     // What the vport is not known for has a MAC address that no frame has.
     if (load<std::uint64_t>(entry.frame->data) << 16 != entry.run->mac) [[unlikely]]
         return false;
@@ -137,29 +155,31 @@ inline bool PlainLane::enter(const Entry& entry) noexcept {
 }
 
 template <class Family>
-inline bool PlainLane::enter_as(const Entry& entry, List& list) noexcept {
+[[gnu::always_inline]] inline bool PlainLane::enter_as(const Entry& entry,
+                                                       List<Family>& list) noexcept {
     const std::uint32_t size = entry.length();
     if (size < Family::kLeast) [[unlikely]]
         return false;
-    const std::uint32_t length = Family::length(entry.l3(), size);
+    const std::byte* const l3 = entry.l3();
+    const std::uint32_t length = Family::length(l3, size);
     if (length == 0) [[unlikely]]
         return false;
     PlainRun& run = *entry.run;
-    ++run.packets;
+    ++(is_ipv4<Family> ? run.ipv4 : run.ipv6);
     run.bytes += entry.frame->length;
     if (length != size) entry.frame->trim_to(run.l3_offset + length);
-    list.add(entry);
+    list.entries[list.count] = entry;
+    list.destinations[list.count++] = Family::destination(l3);
     return true;
 }
 
 // ---- match
 
 template <class Family>
-void PlainLane::match(Context& context, List& list) noexcept {
-    constexpr bool kIpv4 = std::is_same_v<Family, PlainIpv4>;
+void PlainLane::match(Context& context, List<Family>& list) noexcept {
     Burst& burst = *context.burst;
     auto& queries = [&burst]() -> auto& {
-        if constexpr (kIpv4) {
+        if constexpr (is_ipv4<Family>) {
             return burst.acls4;
         } else {
             return burst.acls6;
@@ -175,7 +195,8 @@ void PlainLane::match(Context& context, List& list) noexcept {
     table::Ref<table::Acl> last;
     table::PacketsAndBytes* rules = nullptr;
     std::size_t answered = 0, kept = 0;
-    for (const Entry entry : list.all()) {
+    for (std::size_t j = 0; j < list.count; ++j) {
+        const Entry entry = list.entries[j];
         const table::Ref<table::Acl> acl = entry.run->acl;
         if (acl) {
             if (acl != last) {
@@ -183,11 +204,16 @@ void PlainLane::match(Context& context, List& list) noexcept {
                 rules = context.counters.rules + table::acl_counter_base(context.arena, acl);
             }
             if (!account_acl(rules, queries[answered++].verdict, entry.length())) [[unlikely]] {
+                ++(is_ipv4<Family> ? entry.run->not_asked4 : entry.run->not_asked6);
                 deny(context, entry);
                 continue;
             }
         }
-        list.entries[kept++] = entry;
+        if (kept != j) {
+            list.entries[kept] = entry;
+            list.destinations[kept] = list.destinations[j];
+        }
+        ++kept;
     }
     list.count = kept;
 }
@@ -195,47 +221,61 @@ void PlainLane::match(Context& context, List& list) noexcept {
 [[gnu::noinline]] void PlainLane::deny(Context& context, const Entry& entry) const noexcept {
     Packet packet;
     packet.in_vport = entry.run->vport;
-    packet.port_row = entry.run->port_row;
-    packet.tenant_row = entry.run->tenant_row;
+    packet.port_row = entry.run->rows.port;
+    packet.tenant_row = entry.run->rows.tenant;
     book_drop(context, packet, Reason::acl_ingress_denied);
     context.burst->discarded.add(*entry.frame, *context.pool);
 }
 
 // ---- look up
 
+namespace {
+
+void look_up_all(table::ArenaView arena, std::span<const table::Ref<table::Fib4Root>> roots,
+                 std::span<const net::Ipv4Address> addresses,
+                 std::span<table::Leaf> leaves) noexcept {
+    table::lookup_fib4(arena, roots, addresses, leaves);
+}
+void look_up_all(table::ArenaView arena, std::span<const table::Ref<table::Fib6Root>> roots,
+                 std::span<const net::Ipv6Address> addresses,
+                 std::span<table::Leaf> leaves) noexcept {
+    table::lookup_fib6(arena, roots, addresses, leaves);
+}
+
+}  // namespace
+
 template <class Family>
-void PlainLane::look_up(Context& context, const List& list) noexcept {
-    constexpr bool kIpv4 = std::is_same_v<Family, PlainIpv4>;
+void PlainLane::look_up(Context& context, const List<Family>& list) noexcept {
     Burst& burst = *context.burst;
-    const auto look_up_all = [&](auto& roots, auto& addresses, auto root_of, auto lookup) {
-        bool same = true;
-        std::size_t count = 0;
-        for (const Entry& entry : list.all()) {
-            addresses[count] = Family::destination(entry.l3());
-            roots[count] = root_of(*entry.run);
-            same &= (addresses[count] == addresses[0]) & (roots[count] == roots[0]);
-            ++count;
+    auto& roots = [&burst]() -> auto& {
+        if constexpr (is_ipv4<Family>) {
+            return burst.roots4;
+        } else {
+            return burst.roots6;
         }
-        // Often there is one flow, and one query is enough.
-        const std::size_t asked = same ? 1 : count;
-        const std::span leaves = std::span(leaves_).first(asked);
-        lookup(context.arena, std::span(roots).first(asked), std::span(addresses).first(asked),
-               leaves);
-        if (same) std::fill_n(leaves_.begin(), count, leaves_[0]);
-    };
-    if constexpr (kIpv4) {
-        look_up_all(
-            burst.roots4, burst.addresses4, [](const PlainRun& run) { return run.fib4; },
-            [](auto arena, auto roots, auto addresses, auto leaves) {
-                table::lookup_fib4(arena, roots, addresses, leaves);
-            });
-    } else {
-        look_up_all(
-            burst.roots6, burst.addresses6, [](const PlainRun& run) { return run.fib6; },
-            [](auto arena, auto roots, auto addresses, auto leaves) {
-                table::lookup_fib6(arena, roots, addresses, leaves);
-            });
     }
+    ();
+    const auto root_of = [](const PlainRun& run) {
+        if constexpr (is_ipv4<Family>) {
+            return run.fib4;
+        } else {
+            return run.fib6;
+        }
+    };
+    std::size_t asked = list.count;
+    if (runs_.size() - outer_runs_ == 1) {
+        // Often there is one flow, and one query is enough.
+        const auto* const other =
+            std::find_if(list.destinations.begin() + 1, list.destinations.begin() + list.count,
+                         [&](const auto& to) { return to != list.destinations[0]; });
+        if (other == list.destinations.begin() + list.count) asked = 1;
+        std::fill_n(roots.begin(), asked, root_of(*list.entries[0].run));
+    } else {
+        for (std::size_t j = 0; j < asked; ++j) roots[j] = root_of(*list.entries[j].run);
+    }
+    look_up_all(context.arena, std::span(roots).first(asked),
+                std::span(list.destinations).first(asked), std::span(leaves_).first(asked));
+    if (asked != list.count) std::fill_n(leaves_.begin(), list.count, leaves_[0]);
 }
 
 // ---- leave
@@ -244,17 +284,10 @@ namespace {
 
 void send(PortOutput& output, const Frame& frame, std::byte* data, const PlainRun& run,
           VportId vport) noexcept {
-    const std::size_t at = output.count;
-    output.count = at + 1;
-    const auto grown = static_cast<std::uint32_t>(frame.data - data);
-    const std::uint32_t length = frame.length + grown;
-    Frame& sent = output.frames[at];
-    sent.data = data;
-    sent.length = length;
-    sent.headroom = static_cast<std::uint16_t>(frame.headroom - grown);
-    sent.tailroom = frame.tailroom;
-    sent.buffer = frame.buffer;
-    output.owners[at] = {run.port_row, run.tenant_row, vport, length};
+    const std::size_t at = output.count++;
+    output.frames[at] = frame.starting_at(data);
+    output.owners[at].rows = run.rows;
+    output.owners[at].vport = vport;
 }
 
 }  // namespace
@@ -275,7 +308,7 @@ inline bool PlainLane::leave(Context& context, const Entry& entry, table::Leaf l
         return false;
     Family::decrement_ttl(l3);
     std::byte* const data = write_link(l3, exit);
-    if constexpr (!std::is_same_v<Family, PlainIpv4>) store(l3 - 2, Family::kEtherType);
+    if constexpr (!is_ipv4<Family>) store(l3 - 2, Family::kEtherType);
     send(*exit.output, *entry.frame, data, *entry.run, exit.vport);
     return true;
 }
@@ -297,7 +330,7 @@ inline bool PlainLane::encapsulate(Context& context, const Entry& entry,
     Family::decrement_ttl(l3);
     const std::uint8_t inner_class = Family::traffic_class(l3);
     std::memcpy(l3 - TunnelExit::kHeader, exit.header.data(), TunnelExit::kHeader);
-    if constexpr (!std::is_same_v<Family, PlainIpv4>) store(l3 - 2, Family::kEtherType);
+    if constexpr (!is_ipv4<Family>) store(l3 - 2, Family::kEtherType);
     std::byte* const outer = l3 - exit.header_length;
     finish_outer(outer, exit, outer_length, inner_class, flow_hash);
     exits_.add(exit, length + static_cast<std::uint32_t>(sizeof(net::EthernetHeader)),
@@ -307,18 +340,17 @@ inline bool PlainLane::encapsulate(Context& context, const Entry& entry,
 }
 
 template <class Family>
-void PlainLane::leave_all(Context& context, const List& list) noexcept {
-    constexpr bool kIpv4 = std::is_same_v<Family, PlainIpv4>;
+void PlainLane::leave_all(Context& context, const List<Family>& list) noexcept {
+    for (const table::Leaf leaf : std::span(leaves_).first(list.count)) exits_.prefetch(leaf);
     const table::Leaf* leaf = leaves_.data();
     for (const Entry& entry : list.all()) {
         const table::Leaf to = *leaf++;
-        if (leave<Family>(context, entry, to)) [[likely]] {
-            ++(kIpv4 ? entry.run->lookups4 : entry.run->lookups6);
+        if (leave<Family>(context, entry, to)) [[likely]]
             continue;
-        }
-        if (kIpv4 && !is_inside_ && entry.run->is_underlay && !to.is_group() &&
+        ++(is_ipv4<Family> ? entry.run->not_asked4 : entry.run->not_asked6);
+        if (is_ipv4<Family> && outer_runs_ == 0 && entry.run->is_underlay && !to.is_group() &&
             exits_.find(context, to).kind == ExitKind::local) {
-            ends_.add(entry);
+            ends_[end_count_++] = entry;
         } else {
             give_up(context, entry);
         }
@@ -336,8 +368,8 @@ void PlainLane::leave_all(Context& context, const List& list) noexcept {
     packet.in_vport = run.vport;
     packet.in_policy = run.policy;
     packet.tenant = run.tenant;
-    packet.tenant_row = run.tenant_row;
-    packet.port_row = run.port_row;
+    packet.tenant_row = run.rows.tenant;
+    packet.port_row = run.rows.port;
     packet.vrf = run.vrf;
     packet.recirculations = run.recirculations;
     const auto type = load<std::uint16_t>(packet.l3() - sizeof(Be16));
@@ -353,24 +385,25 @@ void PlainLane::leave_all(Context& context, const List& list) noexcept {
     std::array<PlainRun*, kMaxBurst> inner;
     std::size_t found = 0;
     end_.outer = nullptr;
-    for (const Entry entry : ends_.all()) {
+    for (std::size_t j = 0; j < end_count_; ++j) {
+        const Entry entry = ends_[j];
         inner[found] = find_end(context, entry);
         if (inner[found] != nullptr) {
-            ends_.entries[found++] = entry;
+            ends_[found++] = entry;
         } else {
             give_up(context, entry);
         }
     }
+    end_count_ = 0;
     runs_.resolve(context);
     for (std::size_t j = 0; j < found; ++j) {
-        const Entry& entry = ends_.entries[j];
+        const Entry& entry = ends_[j];
         if (strip(entry, *inner[j])) [[likely]] {
-            ++entry.run->lookups4;
+            --entry.run->not_asked4;
         } else {
             give_up(context, entry);
         }
     }
-    ends_.count = 0;
 }
 
 namespace {
@@ -435,24 +468,27 @@ inline bool PlainLane::strip(const Entry& outer, PlainRun& inner) noexcept {
 }
 
 template <class Family>
-inline bool PlainLane::strip_as(const Entry& outer, PlainRun& inner, List& list) noexcept {
+inline bool PlainLane::strip_as(const Entry& outer, PlainRun& inner, List<Family>& list) noexcept {
     const std::byte* const l3 = outer.l3() + kTunnelHeaders + inner.l3_offset;
-    const auto size = static_cast<std::uint32_t>(outer.frame->data + outer.frame->length - l3);
-    if (size < Family::kLeast || Family::length(l3, size) == 0) [[unlikely]]
-        return false;
     const net::Ecn ecn = net::ecn_of(Family::traffic_class(l3));
     if (net::decapsulate_ecn(ecn, net::ecn_of(PlainIpv4::traffic_class(outer.l3()))) != ecn) {
         return false;
     }
-    inner.tunnel_bytes += outer.length();
-    outer.frame->strip(static_cast<std::uint32_t>(outer.run->l3_offset + kTunnelHeaders));
-    return enter_as<Family>({outer.frame, &inner}, list);
+    const std::uint32_t outer_length = outer.length();
+    const auto stripped = static_cast<std::uint16_t>(outer.run->l3_offset + kTunnelHeaders);
+    outer.frame->strip(stripped);
+    if (!enter_as<Family>({outer.frame, &inner}, list)) [[unlikely]] {
+        outer.frame->prepend(stripped);
+        return false;
+    }
+    inner.tunnel_bytes += outer_length;
+    return true;
 }
 
 // ---- the lane
 
 template <class Family>
-[[gnu::flatten]] void PlainLane::pass(Context& context, List& list) noexcept {
+[[gnu::flatten]] void PlainLane::pass(Context& context, List<Family>& list) noexcept {
     if (list.count == 0) return;
     match<Family>(context, list);
     if (list.count == 0) return;
@@ -468,16 +504,16 @@ void PlainLane::run(Context& context, PortId port, std::span<Frame> frames, Live
     frames_ = frames;
     port_ = port;
     admitted_ = &admitted;
-    is_inside_ = false;
+    outer_runs_ = 0;
     runs_.begin_burst();
     admit(context, frames, unknown);
-    pass<PlainIpv4>(context, ipv4_);
-    pass<PlainIpv6>(context, ipv6_);
-    if (ends_.count != 0) {
-        is_inside_ = true;
+    pass(context, ipv4_);
+    pass(context, ipv6_);
+    if (end_count_ != 0) {
+        outer_runs_ = runs_.size();
         decapsulate(context);
-        pass<PlainIpv4>(context, ipv4_);
-        pass<PlainIpv6>(context, ipv6_);
+        pass(context, ipv4_);
+        pass(context, ipv6_);
     }
     runs_.count(context);
     exits_.count(context);

@@ -22,6 +22,7 @@
 #include "dataplane/pipeline/burst.hh"
 #include "dataplane/pipeline/context.hh"
 #include "dataplane/pipeline/exits.hh"
+#include "dataplane/pipeline/plain_headers.hh"
 #include "dataplane/pipeline/plain_runs.hh"
 
 namespace wye::pipeline {
@@ -42,11 +43,12 @@ class PlainLane {
             return frame->length - run->l3_offset;
         }
     };
-    /// Packets of one family.
+    /// Packets of one family, and where they go.
+    template <class Family>
     struct List {
         std::size_t count = 0;
         std::array<Entry, kMaxBurst> entries;
-        void add(const Entry& entry) noexcept { entries[count++] = entry; }
+        std::array<typename Family::Address, kMaxBurst> destinations;
         [[nodiscard]] std::span<const Entry> all() const noexcept {
             return std::span(entries).first(count);
         }
@@ -61,17 +63,17 @@ class PlainLane {
     };
 
     void admit(Context& context, std::span<Frame> frames, Live& unknown) noexcept;
-    bool enter(const Entry& entry) noexcept;
+    [[gnu::always_inline]] bool enter(const Entry& entry) noexcept;
     template <class Family>
-    static bool enter_as(const Entry& entry, List& list) noexcept;
+    [[gnu::always_inline]] static bool enter_as(const Entry& entry, List<Family>& list) noexcept;
     template <class Family>
-    void pass(Context& context, List& list) noexcept;
+    void pass(Context& context, List<Family>& list) noexcept;
     template <class Family>
-    void match(Context& context, List& list) noexcept;
+    void match(Context& context, List<Family>& list) noexcept;
     template <class Family>
-    void look_up(Context& context, const List& list) noexcept;
+    void look_up(Context& context, const List<Family>& list) noexcept;
     template <class Family>
-    void leave_all(Context& context, const List& list) noexcept;
+    void leave_all(Context& context, const List<Family>& list) noexcept;
     template <class Family>
     bool leave(Context& context, const Entry& entry, table::Leaf leaf) noexcept;
     template <class Family>
@@ -81,7 +83,7 @@ class PlainLane {
     PlainRun* begin_end(Context& context, const Entry& entry) noexcept;
     bool strip(const Entry& outer, PlainRun& inner) noexcept;
     template <class Family>
-    static bool strip_as(const Entry& outer, PlainRun& inner, List& list) noexcept;
+    static bool strip_as(const Entry& outer, PlainRun& inner, List<Family>& list) noexcept;
     void deny(Context& context, const Entry& entry) const noexcept;
     void give_up(Context& context, const Entry& entry) noexcept;
 
@@ -90,9 +92,11 @@ class PlainLane {
     Live* admitted_ = nullptr;
     PlainRuns runs_;
     Exits exits_, underlay_exits_;
-    List ipv4_, ipv6_;
-    List ends_;  // for the end of a tunnel, perhaps
-    bool is_inside_ = false;
+    List<PlainIpv4> ipv4_;
+    List<PlainIpv6> ipv6_;
+    std::array<Entry, kMaxBurst> ends_;  // for the end of a tunnel, perhaps
+    std::size_t end_count_ = 0;
+    std::size_t outer_runs_ = 0;  // not zero: what is on its way came out of tunnels
     TunnelEnd end_;
     std::array<table::Leaf, kMaxBurst> leaves_;
 };

@@ -38,11 +38,11 @@ void find_vport(const Context& context, PlainRun& run) noexcept {
 void find_tenant(const Context& context, PlainRun& run) noexcept {
     if (run.record == nullptr) return;
     run.tenant = run.record->tenant;
-    run.tenant_row = table::tenant_row(run.tenant);
+    run.rows.tenant = table::tenant_row(run.tenant);
     const auto& header = context.arena.header();
     if (run.tenant.value >= header.limits.tenants) return;
     __builtin_prefetch(&context.arena.record(header.tenants, run.tenant.value));
-    __builtin_prefetch(&context.counters.tenants[run.tenant_row], 1);
+    __builtin_prefetch(&context.counters.tenants[run.rows.tenant], 1);
 }
 
 void find_policy(Context& context, PlainRun& run) noexcept {
@@ -81,7 +81,7 @@ PlainRun& PlainRuns::append(std::uint32_t port_row) noexcept {
     PlainRun& run = runs_[count_++];
     run = PlainRun{};
     run.mac = kNoMac;
-    run.port_row = port_row;
+    run.rows.port = port_row;
     return run;
 }
 
@@ -105,12 +105,12 @@ PlainRun* PlainRuns::begin_run(const Context& context, PortId port, const Frame&
 PlainRun* PlainRuns::begin_run(const Context& context, TunnelId tunnel,
                                const PlainRun& outer) noexcept {
     if (count_ == kCapacity) return nullptr;
-    PlainRun& run = append(outer.port_row);
+    PlainRun& run = append(outer.rows.port);
     run.tunnel = tunnel;
     run.vport = context.arena.record(context.arena.header().tunnels, tunnel.value).vport;
     run.l3_offset = sizeof(net::EthernetHeader);
     run.recirculations = static_cast<std::uint8_t>(outer.recirculations + 1);
-    run.from_tenant_row = outer.tenant_row;
+    run.from_tenant_row = outer.rows.tenant;
     return &run;
 }
 
@@ -130,24 +130,25 @@ void PlainRuns::count(Context& context) const noexcept {
     table::CounterBlock& counters = context.counters;
     for (std::size_t i = 0; i < count_; ++i) {
         const PlainRun& run = runs_[i];
-        if (run.packets == 0) continue;
-        table::LedgerRow& tenant = counters.tenants[run.tenant_row];
+        const std::uint32_t packets = run.ipv4 + run.ipv6;
+        if (packets == 0) continue;
+        table::LedgerRow& tenant = counters.tenants[run.rows.tenant];
         if (run.tunnel.valid()) {
-            counters.tenants[run.from_tenant_row].moved_out.add(run.packets);
-            tenant.moved_in.add(run.packets);
+            counters.tenants[run.from_tenant_row].moved_out.add(packets);
+            tenant.moved_in.add(packets);
             table::PacketsAndBytes& tunnel = counters.tunnels[run.tunnel.value].decapsulated;
-            tunnel.packets.add(run.packets);
+            tunnel.packets.add(packets);
             tunnel.bytes.add(run.tunnel_bytes);
         } else {
-            counters.ports[run.port_row].rx.add(run.packets);
-            tenant.rx.add(run.packets);
+            counters.ports[run.rows.port].rx.add(packets);
+            tenant.rx.add(packets);
         }
         table::PacketsAndBytes& rx = counters.vports[run.vport.value].rx;
-        rx.packets.add(run.packets);
+        rx.packets.add(packets);
         rx.bytes.add(run.bytes);
         table::VrfCounters& vrf = counters.vrfs[run.vrf.value];
-        vrf.lookups_ipv4.add(run.lookups4);
-        vrf.lookups_ipv6.add(run.lookups6);
+        vrf.lookups_ipv4.add(run.ipv4 - run.not_asked4);
+        vrf.lookups_ipv6.add(run.ipv6 - run.not_asked6);
     }
 }
 

@@ -30,7 +30,7 @@ struct PlainRun {
     bool is_underlay;  // tunnels may end in the VRF
     VportId vport;
     TenantId tenant;
-    std::uint32_t port_row, tenant_row;
+    LedgerRows rows;
     TunnelId tunnel;                // out of which its frames came; invalid: from a port
     std::uint32_t from_tenant_row;  // whose the tunnel's packets were
     VrfId vrf;
@@ -40,7 +40,8 @@ struct PlainRun {
     const table::Vport* record;
     const table::VportPolicy* policy;
     // Counted at the end of the burst.
-    std::uint32_t packets, lookups4, lookups6;
+    std::uint32_t ipv4, ipv6;              // packets that entered
+    std::uint32_t not_asked4, not_asked6;  // of them, those that are not looked up here
     std::uint64_t bytes, tunnel_bytes;
 };
 

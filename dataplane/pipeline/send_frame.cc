@@ -20,7 +20,7 @@ Verdict send_frame(Context& context, const Packet& packet, VportId vport,
     frame.headroom = packet.frame.headroom;
     frame.tailroom = packet.frame.tailroom;
     frame.buffer = packet.frame.buffer;
-    output.owners[output.count] = {packet.port_row, packet.tenant_row, vport, packet.frame.length};
+    output.owners[output.count] = {{packet.port_row, packet.tenant_row}, vport};
     ++output.count;
     return Verdict::sent();
 }

@@ -347,7 +347,6 @@ void TestRouter::transmit() {
         const std::size_t n = output.count;
         for (std::size_t i = 0; i < n; ++i) {
             sent.push_back({port, output.owners[i].vport, bytes_of(output.frames[i])});
-            EXPECT_EQ(output.owners[i].length, output.frames[i].length);
         }
         const std::vector<Frame> frames(output.frames.begin(),
                                         output.frames.begin() + static_cast<std::ptrdiff_t>(n));

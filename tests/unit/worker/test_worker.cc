@@ -30,7 +30,7 @@ std::atomic<std::uint64_t> not_taken{0};
 void put(Context& context, std::uint32_t port, const Frame& frame) {
     PortOutput& output = (*context.outputs)[port];
     output.frames[output.count] = frame;
-    output.owners[output.count++] = {1, 1, VportId{0}, frame.length};
+    output.owners[output.count++] = {{1, 1}, VportId{0}};
 }
 }  // namespace
 
