@@ -68,17 +68,12 @@ void book_tunnel(Context& context, TunnelExit& exit) noexcept {
 
 }  // namespace
 
-void Exits::refresh(const Context& context) noexcept {
-    const void* const arena = &context.arena.header();
-    const std::uint64_t liveness = context.liveness->changes(), roots = context.roots->changes();
-    if (state_ != 0 && tables_epoch_ == context.tables_epoch && arena_ == arena &&
-        liveness_ == liveness && roots_ == roots) [[likely]] {
+void Exits::begin_burst(const Context& context) noexcept {
+    const std::uint64_t roots = context.roots->state(), liveness = context.liveness->changes();
+    if (roots_ == roots && liveness_ == liveness) [[likely]]
         return;
-    }
-    tables_epoch_ = context.tables_epoch;
-    arena_ = arena;
-    liveness_ = liveness;
     roots_ = roots;
+    liveness_ = liveness;
     // Numbers of states begin again after 2^32 of them; a slot may have been idle as long.
     state_ += std::uint64_t{1} << 32;
     if (state_ == 0) [[unlikely]] {

@@ -3,10 +3,8 @@
 // others the general steps find out what is to be done with a packet.
 //
 // An exit stays from burst to burst for as long as nothing of what it was made of can have changed:
-// the tables' epoch (Context::tables_epoch) is the same, no next hop's liveness was set, and no
-// tenant's root that was read since then is another one. So a packet whose ingress policy is new never
-// leaves by an exit that is older. Slots are by leaf, and another leaf takes the place of the one
-// before.
+// TenantRoots::state() is the same, and no next hop's liveness was set. Slots are by leaf, and another
+// leaf takes the place of the one before.
 // Owner: the worker's PlainLane.
 #pragma once
 
@@ -64,9 +62,8 @@ struct alignas(64) TunnelExit {
 
 class Exits {
   public:
-    /// Before packets leave whose vports' policies were read: forgets all exits if anything of what
-    /// they were made of can have changed.
-    void refresh(const Context& context) noexcept;
+    /// Forgets all exits if anything of what they were made of can have changed.
+    void begin_burst(const Context& context) noexcept;
 
     /// The exit of a next hop's leaf (not a group's).
     Exit& find(Context& context, table::Leaf leaf) noexcept {
@@ -90,14 +87,12 @@ class Exits {
     void count(Context& context) noexcept;
 
   private:
-    static constexpr std::size_t kExits = 1024;
+    static constexpr std::size_t kExits = 8192;  // the vports of thousands of tenants
     void replace(Context& context, Exit& exit, table::Leaf leaf) noexcept;
     void resolve(Context& context, table::Leaf leaf, Exit& exit) noexcept;
 
-    std::uint64_t state_ = 0;  // of the tables, in the upper half: none yet
-    // By what it is told that they have changed.
-    const void* arena_ = nullptr;
-    std::uint64_t tables_epoch_ = 0, liveness_ = 0, roots_ = 0;
+    std::uint64_t state_ = 0;                 // of the tables, in the upper half: none yet
+    std::uint64_t roots_ = 0, liveness_ = 0;  // by what it is told that they have changed
     std::array<Exit, kExits> exits_{};
     std::array<TunnelExit, kExits> tunnels_{};
     /// With packets to be booked; a tunnel that gave its place to another is there once more.

@@ -187,7 +187,7 @@ void book_refused(Context& context, const PortOutput::Owner& owner) noexcept {
 }
 
 void begin(Context& context) noexcept {
-    context.roots->begin_burst(context.arena);
+    context.roots->begin_burst(context.arena, context.tables_epoch);
 }
 void finish(Context& context) noexcept {
     context.burst->discarded.flush(*context.pool);

@@ -16,11 +16,13 @@
 
 #include "dataplane/base/bytes.hh"
 #include "dataplane/net/address.hh"
+#include "dataplane/net/geneve.hh"
 #include "dataplane/net/ip_protocol.hh"
 #include "dataplane/net/ipv4.hh"
 #include "dataplane/net/ipv6.hh"
 #include "dataplane/net/tcp.hh"
 #include "dataplane/net/udp.hh"
+#include "dataplane/net/vxlan.hh"
 
 namespace wye::pipeline {
 
@@ -163,5 +165,10 @@ struct PlainIpv6 {
     }
     static constexpr std::size_t kAddresses = offsetof(net::Ipv6Header, source);
 };
+
+/// Before the inner frame of a plain tunnel packet: IPv4 and UDP, and VXLAN, or GENEVE without options.
+constexpr std::size_t kTunnelOuter = sizeof(net::Ipv4Header) + sizeof(net::UdpHeader);
+constexpr std::size_t kTunnelHeaders = kTunnelOuter + sizeof(net::VxlanHeader);
+static_assert(sizeof(net::VxlanHeader) == sizeof(net::GeneveHeader));
 
 }  // namespace wye::pipeline

@@ -105,14 +105,14 @@ void finish_outer(std::byte* outer, const TunnelExit& exit, std::uint32_t length
 
 [[gnu::noinline]] void PlainLane::admit(Context& context, std::span<Frame> frames,
                                         Live& unknown) noexcept {
-    // Frames whose run is resolved enter at once, those of other runs behind them: then their vports
-    // are found together.
-    std::array<Entry, kMaxBurst> waiting;
-    std::size_t waiting_count = 0;
+    // Frames of the burst's first run enter at once, those of others when all their runs are found
+    // together.
+    std::array<Waiting, kMaxBurst> waiting;
+    std::size_t count = 0;
     for (std::size_t i = 0; i < frames.size() && i < kFramesAhead; ++i) {
         __builtin_prefetch(frames[i].data);
     }
-    PlainRun *run = nullptr, *resolved = nullptr;
+    PlainRun* run = nullptr;
     for (std::size_t i = 0; i < frames.size(); ++i) {
         if (i + kFramesAhead < frames.size()) __builtin_prefetch(frames[i + kFramesAhead].data);
         Frame& frame = frames[i];
@@ -121,27 +121,37 @@ void finish_outer(std::byte* outer, const TunnelExit& exit, std::uint32_t length
             continue;
         }
         if (run == nullptr || !belongs_to(*run, frame)) [[unlikely]] {
-            PlainRun* const other = runs_.begin_run(context, port_, frame);
-            if (other == nullptr) {
+            Waiting& next = waiting[count];
+            next.frame = &frame;
+            if (!runs_.identify(port_, frame, next.wanted)) {
                 unknown.add(i);
                 continue;
             }
-            if (run == nullptr) {
-                runs_.resolve(context);
-                resolved = other;
+            if (run != nullptr) {
+                ++count;
+                continue;
             }
-            run = other;
+            run = runs_.take(next.wanted);
+            runs_.resolve(context);
         }
-        if (run != resolved) {
-            waiting[waiting_count++] = {&frame, run};
-        } else if (!enter({&frame, run})) [[unlikely]] {
+        if (!enter({&frame, run})) [[unlikely]]
             unknown.add(i);
-        }
     }
-    if (waiting_count == 0) return;
+    if (count != 0) enter_waiting(context, std::span(waiting).first(count), unknown);
+}
+
+[[gnu::noinline]] void PlainLane::enter_waiting(Context& context, std::span<const Waiting> waiting,
+                                                Live& unknown) noexcept {
+    std::array<PlainRun*, kMaxBurst> runs;
+    PlainRun** next = runs.data();
+    for (const Waiting& one : waiting) *next++ = runs_.take(one.wanted);
     runs_.resolve(context);
-    for (const Entry& entry : std::span(waiting).first(waiting_count)) {
-        if (!enter(entry)) unknown.add(static_cast<std::size_t>(entry.frame - frames.data()));
+    for (PlainRun* const run : std::span(runs).first(waiting.size())) runs_.prefetch(context, *run);
+    next = runs.data();
+    for (const Waiting& one : waiting) {
+        if (!enter({one.frame, *next++})) {
+            unknown.add(static_cast<std::size_t>(one.frame - frames_.data()));
+        }
     }
 }
 
@@ -406,13 +416,6 @@ void PlainLane::leave_all(Context& context, const List<Family>& list) noexcept {
     }
 }
 
-namespace {
-
-constexpr std::size_t kTunnelOuter = sizeof(net::Ipv4Header) + sizeof(net::UdpHeader);
-constexpr std::size_t kTunnelHeaders = kTunnelOuter + sizeof(net::VxlanHeader);
-
-}  // namespace
-
 /// The run of what lies inside; null: the general steps see.
 inline PlainRun* PlainLane::find_end(Context& context, const Entry& entry) noexcept {
     const std::uint32_t length = entry.length();
@@ -447,7 +450,7 @@ inline PlainRun* PlainLane::find_end(Context& context, const Entry& entry) noexc
     const std::uint64_t mask = kVni | (vxlan ? net::kVxlanFlagVni : 0xffff'80ffu);
     const auto header = load<std::uint64_t>(l3 + kTunnelOuter) & mask;
     if ((header & ~kVni) != (vxlan ? net::kVxlanFlagVni : 0x5865'0000u)) return nullptr;
-    PlainRun* const inner = runs_.begin_run(context, match->tunnel, *entry.run);
+    PlainRun* const inner = runs_.take(context, match->tunnel, *entry.run);
     if (inner == nullptr) return nullptr;
     end_ = {load<std::uint64_t>(l3 + PlainIpv4::kAddresses),
             mask,
@@ -474,14 +477,12 @@ inline bool PlainLane::strip_as(const Entry& outer, PlainRun& inner, List<Family
     if (net::decapsulate_ecn(ecn, net::ecn_of(PlainIpv4::traffic_class(outer.l3()))) != ecn) {
         return false;
     }
-    const std::uint32_t outer_length = outer.length();
     const auto stripped = static_cast<std::uint16_t>(outer.run->l3_offset + kTunnelHeaders);
     outer.frame->strip(stripped);
     if (!enter_as<Family>({outer.frame, &inner}, list)) [[unlikely]] {
         outer.frame->prepend(stripped);
         return false;
     }
-    inner.tunnel_bytes += outer_length;
     return true;
 }
 
@@ -493,8 +494,6 @@ template <class Family>
     match<Family>(context, list);
     if (list.count == 0) return;
     look_up<Family>(context, list);
-    exits_.refresh(context);
-    underlay_exits_.refresh(context);
     leave_all<Family>(context, list);
     list.count = 0;
 }
@@ -505,7 +504,9 @@ void PlainLane::run(Context& context, PortId port, std::span<Frame> frames, Live
     port_ = port;
     admitted_ = &admitted;
     outer_runs_ = 0;
-    runs_.begin_burst();
+    runs_.begin_burst(context);
+    exits_.begin_burst(context);
+    underlay_exits_.begin_burst(context);
     admit(context, frames, unknown);
     pass(context, ipv4_);
     pass(context, ipv6_);

@@ -62,7 +62,14 @@ class PlainLane {
         PlainRun* inner;
     };
 
+    /// A frame that is not of the burst's first run.
+    struct Waiting {
+        Frame* frame;
+        PlainRuns::Wanted wanted;
+    };
+
     void admit(Context& context, std::span<Frame> frames, Live& unknown) noexcept;
+    void enter_waiting(Context& context, std::span<const Waiting> waiting, Live& unknown) noexcept;
     [[gnu::always_inline]] bool enter(const Entry& entry) noexcept;
     template <class Family>
     [[gnu::always_inline]] static bool enter_as(const Entry& entry, List<Family>& list) noexcept;

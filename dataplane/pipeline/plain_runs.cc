@@ -26,32 +26,33 @@ std::uint64_t as_loaded(const net::MacAddress& mac) noexcept {
     return word << 16;
 }
 
-void find_vport(const Context& context, PlainRun& run) noexcept {
+// The stages of resolve(). `vport` is null where there is none.
+
+void find_vport(const Context& context, PlainRun& run, const table::Vport*& vport) noexcept {
     const auto& header = context.arena.header();
     if (!run.tunnel.valid()) run.vport = table::find_vport(context.arena, run.tag_key);
+    vport = nullptr;
     if (run.vport.value >= header.limits.vports) return;
-    run.record = &context.arena.record(header.vports, run.vport.value);
-    __builtin_prefetch(run.record);
-    __builtin_prefetch(&context.counters.vports[run.vport.value], 1);
+    vport = &context.arena.record(header.vports, run.vport.value);
+    __builtin_prefetch(vport);
 }
 
-void find_tenant(const Context& context, PlainRun& run) noexcept {
-    if (run.record == nullptr) return;
-    run.tenant = run.record->tenant;
+void find_tenant(const Context& context, PlainRun& run, const table::Vport*& vport) noexcept {
+    if (vport == nullptr) return;
+    run.tenant = vport->tenant;
     run.rows.tenant = table::tenant_row(run.tenant);
     const auto& header = context.arena.header();
     if (run.tenant.value >= header.limits.tenants) return;
     __builtin_prefetch(&context.arena.record(header.tenants, run.tenant.value));
-    __builtin_prefetch(&context.counters.tenants[run.rows.tenant], 1);
 }
 
-void find_policy(Context& context, PlainRun& run) noexcept {
-    if (run.record == nullptr) return;
-    run.policy = context.roots->find_unread(*run.record);
+void find_policy(Context& context, PlainRun& run, const table::Vport*& vport) noexcept {
+    if (vport == nullptr) return;
+    run.policy = context.roots->find_unread(*vport);
     __builtin_prefetch(run.policy);
 }
 
-void read_policy(const Context& context, PlainRun& run) noexcept {
+void read_policy(const Context& context, PlainRun& run, const table::Vport*& /*vport*/) noexcept {
     const table::VportPolicy* policy = run.policy;
     const auto& header = context.arena.header();
     if (policy == nullptr || policy->vport != run.vport || policy->admin_up == 0 ||
@@ -62,50 +63,80 @@ void read_policy(const Context& context, PlainRun& run) noexcept {
     run.acl = policy->ingress_acl;
     run.vrf = policy->vrf;
     __builtin_prefetch(&context.arena.record(header.vrfs, run.vrf.value));
-    __builtin_prefetch(&context.counters.vrfs[run.vrf.value], 1);
 }
 
-void read_vrf(const Context& context, PlainRun& run) noexcept {
+void read_vrf(const Context& context, PlainRun& run, const table::Vport*& /*vport*/) noexcept {
     if (run.mac == kNoMac) return;
     const table::Vrf& vrf = context.arena.record(context.arena.header().vrfs, run.vrf.value);
     run.is_underlay = vrf.underlay != 0;
     run.fib4 = vrf.fib4.load();
     run.fib6 = vrf.fib6.load();
-    __builtin_prefetch(context.arena.at(run.fib4));
-    __builtin_prefetch(context.arena.at(run.fib6));
 }
 
 }  // namespace
 
-PlainRun& PlainRuns::append(std::uint32_t port_row) noexcept {
-    PlainRun& run = runs_[count_++];
+void PlainRuns::begin_burst(const Context& context) noexcept {
+    state_ = context.roots->state();
+    spare_count_ = used_count_ = unresolved_count_ = 0;
+}
+
+inline std::size_t PlainRuns::slot_of(std::uint32_t tag_key) noexcept {
+    return table::vport_key_hash(tag_key) % kSlots;
+}
+
+PlainRun& PlainRuns::begin(PlainRun& run, std::uint32_t port_row) noexcept {
     run = PlainRun{};
     run.mac = kNoMac;
     run.rows.port = port_row;
+    run.state = state_;
+    used_[used_count_++] = &run;
+    unresolved_[unresolved_count_++] = &run;
+    return run;
+}
+PlainRun& PlainRuns::begin_spare(std::uint32_t port_row) noexcept {
+    return begin(spare_[spare_count_++], port_row);
+}
+
+bool PlainRuns::identify(PortId port, const Frame& frame, Wanted& wanted) const noexcept {
+    net::LinkLayout link;
+    if (!net::parse_link(frame.bytes(), link)) return false;
+    if (link.ether_type != net::ether_type(net::EtherType::ipv4) &&
+        link.ether_type != net::ether_type(net::EtherType::ipv6)) {
+        return false;
+    }
+    wanted.tag_mask = tag_mask(link.tags);
+    wanted.tags = load<std::uint64_t>(frame.data + 2 * sizeof(net::MacAddress)) & wanted.tag_mask;
+    wanted.tag_key =
+        table::vport_key(static_cast<std::uint16_t>(port.value), link.vlan, link.inner_vlan);
+    wanted.l3_offset = link.payload_offset;
+    wanted.port_row = static_cast<std::uint16_t>(table::port_row(port));
+    const PlainRun& slot = slots_[slot_of(wanted.tag_key)];
+    __builtin_prefetch(&slot);
+    __builtin_prefetch(&slot.state);
+    return true;
+}
+
+PlainRun* PlainRuns::take(const Wanted& wanted) noexcept {
+    PlainRun* run = &slots_[slot_of(wanted.tag_key)];
+    const bool in_use = run->ipv4 + run->ipv6 != 0 || run->is_taken;
+    if (run->state == state_ && run->tag_key == wanted.tag_key && run->tags == wanted.tags &&
+        run->tag_mask == wanted.tag_mask) {
+        if (!in_use) used_[used_count_++] = run;
+        run->is_taken = true;
+        return run;
+    }
+    run = in_use ? &begin_spare(wanted.port_row) : &begin(*run, wanted.port_row);
+    run->is_taken = true;
+    run->tag_mask = wanted.tag_mask;
+    run->tags = wanted.tags;
+    run->tag_key = wanted.tag_key;
+    run->l3_offset = wanted.l3_offset;
     return run;
 }
 
-PlainRun* PlainRuns::begin_run(const Context& context, PortId port, const Frame& frame) noexcept {
-    net::LinkLayout link;
-    if (!net::parse_link(frame.bytes(), link)) return nullptr;
-    if (link.ether_type != net::ether_type(net::EtherType::ipv4) &&
-        link.ether_type != net::ether_type(net::EtherType::ipv6)) {
-        return nullptr;
-    }
-    PlainRun& run = append(table::port_row(port));
-    run.tag_mask = tag_mask(link.tags);
-    run.tags = load<std::uint64_t>(frame.data + 2 * sizeof(net::MacAddress)) & run.tag_mask;
-    run.l3_offset = link.payload_offset;
-    run.tag_key =
-        table::vport_key(static_cast<std::uint16_t>(port.value), link.vlan, link.inner_vlan);
-    table::prefetch_vport(context.arena, run.tag_key);
-    return &run;
-}
-
-PlainRun* PlainRuns::begin_run(const Context& context, TunnelId tunnel,
-                               const PlainRun& outer) noexcept {
-    if (count_ == kCapacity) return nullptr;
-    PlainRun& run = append(outer.rows.port);
+PlainRun* PlainRuns::take(const Context& context, TunnelId tunnel, const PlainRun& outer) noexcept {
+    if (spare_count_ == kMost || used_count_ == kMost) return nullptr;
+    PlainRun& run = begin_spare(outer.rows.port);
     run.tunnel = tunnel;
     run.vport = context.arena.record(context.arena.header().tunnels, tunnel.value).vport;
     run.l3_offset = sizeof(net::EthernetHeader);
@@ -115,40 +146,65 @@ PlainRun* PlainRuns::begin_run(const Context& context, TunnelId tunnel,
 }
 
 void PlainRuns::resolve(Context& context) noexcept {
-    const auto each = [this, &context](auto stage) {
-        for (std::size_t i = resolved_; i < count_; ++i) stage(context, runs_[i]);
+    if (unresolved_count_ == 0) return;
+    const std::span runs = std::span(unresolved_).first(unresolved_count_);
+    for (const PlainRun* run : runs) {
+        if (!run->tunnel.valid()) table::prefetch_vport(context.arena, run->tag_key);
+    }
+    std::array<const table::Vport*, kMost> vports;
+    const auto each = [&](auto stage) {
+        for (std::size_t i = 0; i < runs.size(); ++i) stage(context, *runs[i], vports[i]);
     };
     each(find_vport);
     each(find_tenant);
     each(find_policy);
     each(read_policy);
     each(read_vrf);
-    resolved_ = count_;
+    unresolved_count_ = 0;
 }
 
-void PlainRuns::count(Context& context) const noexcept {
-    table::CounterBlock& counters = context.counters;
-    for (std::size_t i = 0; i < count_; ++i) {
-        const PlainRun& run = runs_[i];
-        const std::uint32_t packets = run.ipv4 + run.ipv6;
-        if (packets == 0) continue;
-        table::LedgerRow& tenant = counters.tenants[run.rows.tenant];
-        if (run.tunnel.valid()) {
-            counters.tenants[run.from_tenant_row].moved_out.add(packets);
-            tenant.moved_in.add(packets);
-            table::PacketsAndBytes& tunnel = counters.tunnels[run.tunnel.value].decapsulated;
-            tunnel.packets.add(packets);
-            tunnel.bytes.add(run.tunnel_bytes);
-        } else {
-            counters.ports[run.rows.port].rx.add(packets);
-            tenant.rx.add(packets);
-        }
-        table::PacketsAndBytes& rx = counters.vports[run.vport.value].rx;
-        rx.packets.add(packets);
-        rx.bytes.add(run.bytes);
-        table::VrfCounters& vrf = counters.vrfs[run.vrf.value];
-        vrf.lookups_ipv4.add(run.ipv4 - run.not_asked4);
-        vrf.lookups_ipv6.add(run.ipv6 - run.not_asked6);
+void PlainRuns::prefetch(const Context& context, const PlainRun& run) noexcept {
+    if (run.mac == kNoMac) return;
+    __builtin_prefetch(context.arena.at(run.fib4));
+    __builtin_prefetch(context.arena.at(run.fib6));
+    __builtin_prefetch(&context.counters.vports[run.vport.value], 1);
+    __builtin_prefetch(&context.counters.tenants[run.rows.tenant], 1);
+    __builtin_prefetch(&context.counters.vrfs[run.vrf.value], 1);
+}
+
+namespace {
+
+void book(table::CounterBlock& counters, const PlainRun& run) noexcept {
+    const std::uint32_t packets = run.ipv4 + run.ipv6;
+    if (packets == 0) return;
+    table::LedgerRow& tenant = counters.tenants[run.rows.tenant];
+    if (run.tunnel.valid()) {
+        counters.tenants[run.from_tenant_row].moved_out.add(packets);
+        tenant.moved_in.add(packets);
+        // Of the outer IP packet: what was taken off is the same for all of them.
+        table::PacketsAndBytes& tunnel = counters.tunnels[run.tunnel.value].decapsulated;
+        tunnel.packets.add(packets);
+        tunnel.bytes.add(run.bytes + packets * kTunnelHeaders);
+    } else {
+        counters.ports[run.rows.port].rx.add(packets);
+        tenant.rx.add(packets);
+    }
+    table::PacketsAndBytes& rx = counters.vports[run.vport.value].rx;
+    rx.packets.add(packets);
+    rx.bytes.add(run.bytes);
+    table::VrfCounters& vrf = counters.vrfs[run.vrf.value];
+    vrf.lookups_ipv4.add(run.ipv4 - run.not_asked4);
+    vrf.lookups_ipv6.add(run.ipv6 - run.not_asked6);
+}
+
+}  // namespace
+
+void PlainRuns::count(Context& context) noexcept {
+    for (PlainRun* run : std::span(used_).first(used_count_)) {
+        book(context.counters, *run);
+        run->ipv4 = run->ipv6 = run->not_asked4 = run->not_asked6 = 0;
+        run->bytes = 0;
+        run->is_taken = false;
     }
 }
 

@@ -1,9 +1,11 @@
-// PlainRuns: the vports of a burst's plain packets, each found once for a row of frames with the same
-// tags. What the steps need of a vport is gathered in a run, and what they count is added up there.
+// PlainRuns: the vports of a burst's plain packets, each found once for all frames with the same tags.
+// What the steps need of a vport is gathered in a run, and what they count is added up there.
 //
-// A run is found in stages over all runs of the burst (resolve): each stage reads what the one before
-// it prefetched, so that a burst of many tenants waits for each kind of record once.
-// Owner: the worker's PlainLane; begun anew with each burst.
+// Runs of ports' frames stay from burst to burst, in slots by their tags, for as long as
+// TenantRoots::state() is the same. Those that are not there are found in stages over all of them
+// (resolve): each stage reads what the one before it prefetched, so that a burst of many tenants waits
+// for each kind of record once.
+// Owner: the worker's PlainLane.
 #pragma once
 
 #include <array>
@@ -19,54 +21,78 @@
 
 namespace wye::pipeline {
 
-struct PlainRun {
-    /// How its frames are told: these bits of the eight bytes behind the Ethernet addresses.
-    std::uint64_t tag_mask, tags;
+struct alignas(64) PlainRun {
+    // First line: for each packet.
     /// Of the vport, in the upper 48 bits as it lies in a frame. Unusable: not zero below.
     std::uint64_t mac;
-    std::uint32_t tag_key;
-    std::uint16_t l3_offset;
-    std::uint8_t recirculations;
-    bool is_underlay;  // tunnels may end in the VRF
+    LedgerRows rows;
+    const table::VportPolicy* policy;
     VportId vport;
     TenantId tenant;
-    LedgerRows rows;
-    TunnelId tunnel;                // out of which its frames came; invalid: from a port
-    std::uint32_t from_tenant_row;  // whose the tunnel's packets were
     VrfId vrf;
     table::Ref<table::Fib4Root> fib4;
     table::Ref<table::Fib6Root> fib6;
     table::Ref<table::Acl> acl;
-    const table::Vport* record;
-    const table::VportPolicy* policy;
-    // Counted at the end of the burst.
+    std::uint16_t l3_offset;
+    std::uint8_t recirculations;
+    bool is_underlay;  // tunnels may end in the VRF
+    std::uint32_t tag_key;
+    // Second line.
+    std::uint64_t state;  // of the tables, in which it was resolved
+    /// How its frames are told: these bits of the eight bytes behind the Ethernet addresses.
+    std::uint64_t tag_mask, tags;
+    TunnelId tunnel;                // out of which its frames came; invalid: from a port
+    std::uint32_t from_tenant_row;  // whose the tunnel's packets were
+    // Booked at the end of the burst.
     std::uint32_t ipv4, ipv6;              // packets that entered
     std::uint32_t not_asked4, not_asked6;  // of them, those that are not looked up here
-    std::uint64_t bytes, tunnel_bytes;
+    std::uint64_t bytes;                   // of their frames
+    bool is_taken;                         // in this burst
 };
+static_assert(sizeof(PlainRun) == 128);
 
 class PlainRuns {
   public:
-    /// A burst's frames can begin a run each, and what comes out of their tunnels another.
-    static constexpr std::size_t kCapacity = 2 * kMaxBurst;
+    /// What tells a run from others.
+    struct Wanted {
+        std::uint64_t tag_mask, tags;
+        std::uint32_t tag_key;
+        std::uint16_t l3_offset;
+        std::uint16_t port_row;
+    };
 
-    void begin_burst() noexcept { count_ = resolved_ = 0; }
-    [[nodiscard]] std::size_t size() const noexcept { return count_; }
-    PlainRun& operator[](std::size_t i) noexcept { return runs_[i]; }
+    void begin_burst(const Context& context) noexcept;
+    /// How many are in use in this burst.
+    [[nodiscard]] std::size_t size() const noexcept { return used_count_; }
 
-    /// A run for the frames that are tagged as this one; null: it is no IP packet.
-    PlainRun* begin_run(const Context& context, PortId port, const Frame& frame) noexcept;
-    /// A run for what comes out of this tunnel.
-    PlainRun* begin_run(const Context& context, TunnelId tunnel, const PlainRun& outer) noexcept;
-    /// Finds the vports of all runs that were begun since the last call.
+    /// How the frame is tagged; false: it is no IP packet. Fetches the run's slot.
+    bool identify(PortId port, const Frame& frame, Wanted& wanted) const noexcept;
+    /// Resolved already, or by the next resolve().
+    PlainRun* take(const Wanted& wanted) noexcept;
+    /// A run for what comes out of this tunnel; null: there are too many.
+    PlainRun* take(const Context& context, TunnelId tunnel, const PlainRun& outer) noexcept;
+    /// Finds the vports of all runs that were taken and not resolved.
     void resolve(Context& context) noexcept;
+    /// Fetches what a run's packets need next, and what they count into.
+    static void prefetch(const Context& context, const PlainRun& run) noexcept;
     /// Books what the runs have counted.
-    void count(Context& context) const noexcept;
+    void count(Context& context) noexcept;
 
   private:
-    PlainRun& append(std::uint32_t port_row) noexcept;
-    std::array<PlainRun, kCapacity> runs_;
-    std::size_t count_ = 0, resolved_ = 0;
+    static constexpr std::size_t kSlots = 8192;  // the vports of thousands of tenants
+    /// A burst's frames can have a run each, and what comes out of their tunnels another.
+    static constexpr std::size_t kMost = 2 * kMaxBurst;
+    static std::size_t slot_of(std::uint32_t tag_key) noexcept;
+    PlainRun& begin(PlainRun& run, std::uint32_t port_row) noexcept;
+    PlainRun& begin_spare(std::uint32_t port_row) noexcept;
+
+    std::uint64_t state_ = 0;
+    std::array<PlainRun, kSlots> slots_{};
+    /// Of tunnels, and of frames whose slot another run of the burst has.
+    std::array<PlainRun, kMost> spare_;
+    std::size_t spare_count_ = 0;
+    std::array<PlainRun*, kMost> used_, unresolved_;
+    std::size_t used_count_ = 0, unresolved_count_ = 0;
 };
 
 }  // namespace wye::pipeline

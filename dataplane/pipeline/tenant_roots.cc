@@ -8,10 +8,9 @@ const TenantRoots::Entry* TenantRoots::load_root(TenantId tenant) noexcept {
     std::size_t slot = tenant.value % kEntries;
     for (std::size_t probes = 0; probes < kEntries; ++probes, slot = (slot + 1) % kEntries) {
         Entry& entry = entries_[slot];
-        if (entry.burst != burst_) {
-            const auto policy = arena_.record(header.tenants, tenant.value).policy.load();
-            if (entry.tenant != tenant || entry.policy != policy) ++changes_;
-            entry = {burst_, tenant, policy};
+        if (entry.state != state_) {
+            entry = {state_, tenant, arena_.record(header.tenants, tenant.value).policy.load()};
+            ++used_;
         }
         if (entry.tenant == tenant) return &entry;
     }

@@ -89,6 +89,7 @@ class ArenaView {
   public:
     ArenaView() noexcept = default;
     explicit ArenaView(const std::byte* base) noexcept : base_(base) {}
+    friend bool operator==(const ArenaView&, const ArenaView&) noexcept = default;
 
     [[nodiscard]] const ArenaHeader& header() const noexcept {
         return *reinterpret_cast<const ArenaHeader*>(base_);

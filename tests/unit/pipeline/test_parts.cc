@@ -120,19 +120,24 @@ TEST(TokenBucket, StartsFullAndDoesNotDrift) {
     EXPECT_EQ(taken, 16u);
 }
 
-TEST(TenantRoots, AreReadOnceInABurst) {
+TEST(TenantRoots, AreReadOnceInAnEpoch) {
     TestRouter router;
     const VrfId vrf = router.add_vrf(router.add_tenant());
     const VportId vport = router.add_vport(vrf, {.mtu = 1000});
     TenantRoots roots;
-    roots.begin_burst(router.arena.view());
+    roots.begin_burst(router.arena.view(), 1);
     ASSERT_NE(roots.find(vport), nullptr);
     EXPECT_EQ(roots.find(vport)->mtu, 1000);
     router.change_vport(vport, [](auto& policy) { policy.mtu = 2000; });
     EXPECT_EQ(roots.find(vport)->mtu, 1000);  // this burst goes on with what it saw
+    const std::uint64_t state = roots.state();
+    roots.begin_burst(router.arena.view(), 1);
+    EXPECT_EQ(roots.state(), state);
+    EXPECT_EQ(roots.find(vport)->mtu, 1000);  // and so does the next, in the same epoch
     const VportId later = router.add_vport(vrf, {.port = 1});
     EXPECT_EQ(roots.find(later), nullptr);
-    roots.begin_burst(router.arena.view());
+    roots.begin_burst(router.arena.view(), 2);
+    EXPECT_NE(roots.state(), state);
     EXPECT_EQ(roots.find(vport)->mtu, 2000);
     EXPECT_NE(roots.find(later), nullptr);
     EXPECT_EQ(roots.find(VportId{}), nullptr);
