@@ -1,4 +1,4 @@
-// Lookups in a FIB with all of the real table, and how fast that table goes in.
+// Lookups in a FIB with all of the real table, how fast that table goes in, and how fast it changes.
 //
 // Addresses: `spread` takes a random prefix and a random address in it, so that every prefix is hit
 // alike and nothing is in a cache; `uniform` is random over all addresses (IPv4 only); `zipf` takes
@@ -248,6 +248,46 @@ void insert_all(benchmark::State& state, net::IpFamily family) {
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(routes.size()));
 }
 
+enum class Change { replace, reinsert };
+
+/// Changes of routes in random order in the whole table: each gets another leaf, or is erased and
+/// comes back later; memory is reclaimed as the control thread does.
+void change_routes(benchmark::State& state, std::pair<net::IpFamily, Change> what) {
+    const auto [family, change] = what;
+    std::vector<RealRoute> routes = Table::of(family).routes;
+    std::shuffle(routes.begin(), routes.end(), std::mt19937_64(2));
+    ArenaWriter arena = make_arena();
+    std::atomic<std::uint32_t> root{0};
+    FibWriter writer(arena, family, root);
+    std::uint64_t epoch = 0;
+    const auto settle = [&] {
+        if (++epoch % 64 != 0) return;
+        arena.seal(epoch);
+        arena.release_through(epoch);
+    };
+    for (const RealRoute& route : routes) {
+        if (!writer.insert(route.prefix, route.leaf)) std::abort();
+        settle();
+    }
+    constexpr std::size_t kAway = 4096;  // so many are erased at a time
+    std::size_t at = 0;
+    for (std::size_t i = 0; change == Change::reinsert && i < kAway; ++i) {
+        if (!writer.erase(routes[i].prefix)) std::abort();
+    }
+    for (auto _ : state) {
+        RealRoute& route = routes[at];
+        route.leaf = Leaf::of(NextHopId{(route.leaf.nexthop().value + 1) % 1024});
+        if (!writer.insert(route.prefix, route.leaf)) std::abort();
+        if (change == Change::reinsert) {
+            if (!writer.erase(routes[(at + kAway) % routes.size()].prefix)) std::abort();
+        }
+        settle();
+        at = (at + 1) % routes.size();
+    }
+    state.SetItemsProcessed(state.iterations() * (change == Change::reinsert ? 2 : 1));
+    writer.clear();
+}
+
 void register_all() {
     const bool with_peers = start_peers();
     const auto add = [](const char* name, auto run, auto argument) {
@@ -273,6 +313,11 @@ void register_all() {
     add("fib6/single", lookup_single<Family6>, Choice::spread);
     add("fib4/insert", insert_all, net::IpFamily::ipv4)->Unit(benchmark::kMillisecond);
     add("fib6/insert", insert_all, net::IpFamily::ipv6)->Unit(benchmark::kMillisecond);
+    for (const auto family : {net::IpFamily::ipv4, net::IpFamily::ipv6}) {
+        const std::string name = family == net::IpFamily::ipv4 ? "fib4/" : "fib6/";
+        add((name + "replace").c_str(), change_routes, std::pair(family, Change::replace));
+        add((name + "reinsert").c_str(), change_routes, std::pair(family, Change::reinsert));
+    }
 }
 
 }  // namespace

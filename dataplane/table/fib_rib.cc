@@ -34,18 +34,72 @@ std::uint32_t FibRib::index_of(const Prefix& prefix) noexcept {
     return 1u << own | fib_group(prefix.bits, position) >> (kFibStride - own);
 }
 
-std::size_t FibRib::PlaceHash::operator()(const Place& place) const noexcept {
+std::size_t FibRib::home_of(const Place& place) const noexcept {
     std::uint64_t h = static_cast<std::uint64_t>(place.bits >> 64) * 0x9e3779b97f4a7c15u;
     h = (h ^ h >> 32 ^ static_cast<std::uint64_t>(place.bits)) * 0xd6e8feb86659fd93u;
     h = (h ^ h >> 32 ^ place.position) * 0xd6e8feb86659fd93u;
-    return h ^ h >> 32;
+    return (h ^ h >> 32) & (slots_.size() - 1);
+}
+
+const FibRib::Node* FibRib::find_node(const Place& place) const noexcept {
+    if (nodes_ == 0) return nullptr;
+    const std::size_t mask = slots_.size() - 1;
+    for (std::size_t i = home_of(place); !slots_[i].is_free(); i = (i + 1) & mask) {
+        if (slots_[i].place == place) return &slots_[i];
+    }
+    return nullptr;
+}
+
+FibRib::Node* FibRib::find_node(const Place& place) noexcept {
+    return const_cast<Node*>(std::as_const(*this).find_node(place));
+}
+
+/// The caller gives it a route at once: until then it counts as free.
+FibRib::Node& FibRib::add_node(const Place& place) {
+    if ((nodes_ + 1) * 4 > slots_.size() * 3) {
+        resize_slots(std::max<std::size_t>(4, slots_.size() * 2));
+    }
+    ++nodes_;
+    std::size_t i = home_of(place);
+    while (!slots_[i].is_free()) i = (i + 1) & (slots_.size() - 1);
+    slots_[i].place = place;
+    return slots_[i];
+}
+
+/// Of a node that has lost its last route. Those behind it move up, as far as their homes let them.
+void FibRib::remove_node(Node& node) {
+    if (--nodes_ == 0) {
+        slots_ = {};
+        return;
+    }
+    const std::size_t mask = slots_.size() - 1;
+    auto hole = static_cast<std::size_t>(&node - slots_.data());
+    node.routes = {};
+    for (std::size_t i = (hole + 1) & mask; !slots_[i].is_free(); i = (i + 1) & mask) {
+        const std::size_t home = home_of(slots_[i].place);
+        if (((i - home) & mask) < ((i - hole) & mask)) continue;
+        std::swap(slots_[hole], slots_[i]);
+        hole = i;
+    }
+    if (nodes_ * 8 < slots_.size()) resize_slots(slots_.size() / 2);
+}
+
+void FibRib::resize_slots(std::size_t count) {
+    std::vector<Node> before(count);
+    before.swap(slots_);
+    for (Node& node : before) {
+        if (node.is_free()) continue;
+        std::size_t i = home_of(node.place);
+        while (!slots_[i].is_free()) i = (i + 1) & (count - 1);
+        slots_[i] = std::move(node);
+    }
 }
 
 Leaf FibRib::find(const Prefix& prefix) const {
     if (prefix.length == 0) return default_;
-    const auto node = nodes_.find(place_of(prefix.bits, position_of(prefix.length)));
-    if (node == nodes_.end()) return Leaf::none();
-    for (const Route& route : node->second) {
+    const Node* node = find_node(place_of(prefix.bits, position_of(prefix.length)));
+    if (node == nullptr) return Leaf::none();
+    for (const Route& route : node->routes) {
         if (route.index == index_of(prefix)) return Leaf{route.leaf};
     }
     return Leaf::none();
@@ -58,12 +112,12 @@ Leaf FibRib::exchange(const Prefix& prefix, Leaf leaf) {
     } else {
         const Place place = place_of(prefix.bits, position_of(prefix.length));
         const std::uint32_t index = index_of(prefix);
-        auto node = nodes_.find(place);
-        if (node == nodes_.end()) {
+        Node* node = find_node(place);
+        if (node == nullptr) {
             if (leaf.is_none()) return before;
-            node = nodes_.try_emplace(place).first;
+            node = &add_node(place);
         }
-        auto& routes = node->second;
+        auto& routes = node->routes;
         const auto at = std::lower_bound(
             routes.begin(), routes.end(), index,
             [](const Route& route, std::uint32_t wanted) { return route.index < wanted; });
@@ -71,7 +125,7 @@ Leaf FibRib::exchange(const Prefix& prefix, Leaf leaf) {
         if (present) before = Leaf{at->leaf};
         if (leaf.is_none()) {
             if (present) routes.erase(at);
-            if (routes.empty()) nodes_.erase(node);
+            if (routes.empty()) remove_node(*node);
         } else if (present) {
             at->leaf = leaf.value;
         } else {
@@ -87,9 +141,9 @@ Leaf FibRib::exchange(const Prefix& prefix, Leaf leaf) {
 
 void FibRib::expand(FibBits bits, unsigned position, FibLeaves& leaves) const {
     leaves.fill(0);
-    const auto node = nodes_.find(place_of(bits, position));
-    if (node == nodes_.end()) return;
-    for (const Route& route : node->second) {  // longer ones come later and overwrite
+    const Node* node = find_node(place_of(bits, position));
+    if (node == nullptr) return;
+    for (const Route& route : node->routes) {  // longer ones come later and overwrite
         const auto own = static_cast<unsigned>(std::bit_width(route.index | 1u)) - 1;
         const std::uint32_t slots = 1u << (kFibStride - own);
         const std::uint32_t first = (route.index - (1u << own)) * slots;
@@ -98,7 +152,8 @@ void FibRib::expand(FibBits bits, unsigned position, FibLeaves& leaves) const {
 }
 
 void FibRib::clear() {
-    nodes_ = {};
+    slots_ = {};
+    nodes_ = 0;
     default_ = Leaf::none();
     size_ = wide_ = 0;
 }

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "dataplane/net/address.hh"
@@ -58,8 +57,8 @@ class FibRib {
     /// visit(bits, position) for each node that holds a route; false ends it.
     template <class Visit>
     bool each_node(Visit visit) const {
-        for (const auto& [place, routes] : nodes_) {
-            if (!visit(place.bits, place.position)) return false;
+        for (const Node& node : slots_) {
+            if (!node.is_free() && !visit(node.place.bits, node.place.position)) return false;
         }
         return true;
     }
@@ -70,19 +69,32 @@ class FibRib {
         unsigned position;
         friend bool operator==(const Place&, const Place&) = default;
     };
-    struct PlaceHash {
-        std::size_t operator()(const Place& place) const noexcept;
-    };
     /// A prefix within a node: 1 and then its bits, so that shorter ones sort first.
     struct Route {
         std::uint32_t index;
         std::uint32_t leaf;
     };
 
+    /// With its routes by index, of which it has one at least.
+    struct Node {
+        Place place{};
+        std::vector<Route> routes;
+        [[nodiscard]] bool is_free() const noexcept { return routes.empty(); }
+    };
+
     static Place place_of(FibBits bits, unsigned position) noexcept;
+    [[nodiscard]] std::size_t home_of(const Place& place) const noexcept;
+    [[nodiscard]] Node* find_node(const Place& place) noexcept;
+    [[nodiscard]] const Node* find_node(const Place& place) const noexcept;
+    Node& add_node(const Place& place);
+    void remove_node(Node& node);
+    void resize_slots(std::size_t count);
     static std::uint32_t index_of(const Prefix& prefix) noexcept;
 
-    std::unordered_map<Place, std::vector<Route>, PlaceHash> nodes_;
+    // A hash with open addressing, in a power of two of slots, linearly probed and at most three
+    // quarters full: finding a node reads one line, mostly, and its routes another.
+    std::vector<Node> slots_;
+    std::size_t nodes_ = 0;
     Leaf default_;
     std::size_t size_ = 0;
     std::size_t wide_ = 0;  // routes with such a leaf

@@ -180,10 +180,14 @@ bool FibTableWriter::cover_range(FibRoot& root, const FibRib& rib, const FibRib:
 /// A prefix from /19 to /24 has come or gone.
 bool FibTableWriter::change_page(FibTableWord& word, std::uint64_t& owned, const FibRib& rib,
                                  const FibRib::Prefix& prefix, bool erased, bool published) {
+    const Word now = word.load(std::memory_order_relaxed);
+    if (fib_leads_on(now)) {
+        const unsigned slot = fib_group(prefix.bits, kFibTableBits);
+        __builtin_prefetch(page_at(now) + FibPageWord{now}.index_of(slot), 1);
+    }
     Items leaves;
     rib.expand(prefix.bits, kFibTableBits, leaves);
     const std::uint64_t owned_now = covered_slots(leaves);
-    const Word now = word.load(std::memory_order_relaxed);
     const std::uint64_t slots = slots_of(prefix);
     if ((slots & ~owned_now) != 0) {
         const Word cover = owned == kAllSlots
@@ -253,6 +257,12 @@ bool FibTableWriter::change_branch(FibTableWord& word, std::uint64_t owned, cons
     release(Ref<FibBranch>{item & kFibUnitMask}, sizeof branch, published);
     settle(word, owned, published);
     return true;
+}
+
+void FibTableWriter::prefetch(const FibRoot& root, const FibRib::Prefix& prefix) const noexcept {
+    const auto index = static_cast<std::uint32_t>(prefix.bits >> (128 - kFibTableBits));
+    __builtin_prefetch(fib_table(root) + index, 1);
+    __builtin_prefetch(owned_.data() + index, 1);
 }
 
 bool FibTableWriter::change(FibRoot& root, const FibRib& rib, const FibRib::Prefix& prefix,

@@ -23,6 +23,8 @@ class FibTableWriter {
     static constexpr std::size_t root_bytes() noexcept {
         return sizeof(FibRoot) + kFibTableEntries * sizeof(FibTableWord);
     }
+    /// Soon there will be a change at `prefix`.
+    void prefetch(const FibRoot& root, const FibRib::Prefix& prefix) const noexcept;
     /// The RIB has changed at `prefix` (1 bit or longer): the same below `root`. False: the arena
     /// is full and nothing has changed. `published`: readers may see it.
     [[nodiscard]] bool change(FibRoot& root, const FibRib& rib, const FibRib::Prefix& prefix,

@@ -48,6 +48,7 @@ struct FibWriter::Impl {
         return {root.direct()[bits >> (128 - kFibDirectBits)].child, kFibDirectBits, is_published};
     }
     void fill_direct(FibRoot& root, FibBits bits, unsigned length) const;
+    void prefetch(const FibRib::Prefix& prefix) const noexcept;
     bool publish_change(const FibRib::Prefix& prefix, bool erased);
     bool fill_root(FibRoot& root);
     void drop_root(Ref<FibRoot> ref, bool was_published);
@@ -68,6 +69,14 @@ void FibWriter::Impl::fill_direct(FibRoot& root, FibBits bits, unsigned length) 
     rib.each_cover(bits, length, [&root](std::uint32_t index, Leaf leaf) {
         root.direct()[index].leaf.store(leaf.value, std::memory_order_release);
     });
+}
+
+/// What a change of the RIB at `prefix` will read of the arena, while the RIB is looked at.
+void FibWriter::Impl::prefetch(const FibRib::Prefix& prefix) const noexcept {
+    const Ref<FibRoot> ref = root();
+    if (!ref) return;
+    const FibRoot& record = *arena.view().at(ref);
+    if (record.form == FibForm::table) table.prefetch(record, prefix);
 }
 
 /// The RIB has changed at `prefix`: the same in the arena. False: the arena is full.
@@ -167,6 +176,7 @@ bool FibWriter::insert(const net::IpPrefix& prefix, Leaf leaf) {
         if (!made) return false;
         impl_->published.store(made.unit, std::memory_order_release);
     }
+    impl_->prefetch(key);
     const Leaf before = impl_->rib.exchange(key, leaf);
     if (before == leaf) return true;
     if (!impl_->publish_change(key, false)) {
@@ -181,6 +191,7 @@ bool FibWriter::insert(const net::IpPrefix& prefix, Leaf leaf) {
 bool FibWriter::erase(const net::IpPrefix& prefix) {
     if (prefix.address.family != impl_->family) return false;
     const auto key = FibRib::prefix_of(prefix);
+    impl_->prefetch(key);
     const Leaf before = impl_->rib.exchange(key, Leaf::none());
     if (before.is_none()) return false;
     if (!impl_->publish_change(key, true)) {
