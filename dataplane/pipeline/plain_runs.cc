@@ -1,5 +1,7 @@
 #include "dataplane/pipeline/plain_runs.hh"
 
+#include <utility>
+
 #include "dataplane/net/parse.hh"
 #include "dataplane/pipeline/plain_headers.hh"
 #include "dataplane/pipeline/tenant_roots.hh"
@@ -111,27 +113,36 @@ bool PlainRuns::identify(PortId port, const Frame& frame, Wanted& wanted) const 
     wanted.l3_offset = link.payload_offset;
     wanted.port_row = static_cast<std::uint16_t>(table::port_row(port));
     const PlainRun& slot = slots_[slot_of(wanted.tag_key)];
-    __builtin_prefetch(&slot);
     __builtin_prefetch(&slot.state);
+    __builtin_prefetch(&slot);
     return true;
 }
 
+inline bool PlainRuns::is_of(const PlainRun& run, const Wanted& wanted) const noexcept {
+    return ((run.state ^ state_) | (run.tag_key ^ wanted.tag_key) | (run.tags ^ wanted.tags) |
+            (run.tag_mask ^ wanted.tag_mask)) == 0;
+}
+
 PlainRun* PlainRuns::take(const Wanted& wanted) noexcept {
-    PlainRun* run = &slots_[slot_of(wanted.tag_key)];
-    const bool in_use = run->ipv4 + run->ipv6 != 0 || run->is_taken;
-    if (run->state == state_ && run->tag_key == wanted.tag_key && run->tags == wanted.tags &&
-        run->tag_mask == wanted.tag_mask) {
-        if (!in_use) used_[used_count_++] = run;
-        run->is_taken = true;
-        return run;
+    const std::size_t slot = slot_of(wanted.tag_key);
+    PlainRun *first = &slots_[slot], *second = &slots_[slot ^ 1];
+    if (!is_of(*first, wanted)) std::swap(first, second);
+    if (is_of(*first, wanted)) {
+        if (!first->is_taken) used_[used_count_++] = first;
+        first->is_taken = true;
+        return first;
     }
-    run = in_use ? &begin_spare(wanted.port_row) : &begin(*run, wanted.port_row);
-    run->is_taken = true;
-    run->tag_mask = wanted.tag_mask;
-    run->tags = wanted.tags;
-    run->tag_key = wanted.tag_key;
-    run->l3_offset = wanted.l3_offset;
-    return run;
+    // What is of an older state gives way first, and what this burst needs does not.
+    const bool keeps_first = first->is_taken || (first->state == state_ && !second->is_taken);
+    PlainRun* const victim = keeps_first ? second : first;
+    PlainRun& run =
+        victim->is_taken ? begin_spare(wanted.port_row) : begin(*victim, wanted.port_row);
+    run.is_taken = true;
+    run.tag_mask = wanted.tag_mask;
+    run.tags = wanted.tags;
+    run.tag_key = wanted.tag_key;
+    run.l3_offset = wanted.l3_offset;
+    return &run;
 }
 
 PlainRun* PlainRuns::take(const Context& context, TunnelId tunnel, const PlainRun& outer) noexcept {

@@ -82,7 +82,9 @@ class PlainRuns {
     static constexpr std::size_t kSlots = 8192;  // the vports of thousands of tenants
     /// A burst's frames can have a run each, and what comes out of their tunnels another.
     static constexpr std::size_t kMost = 2 * kMaxBurst;
+    /// One of the two slots that a run may have; the other is beside it.
     static std::size_t slot_of(std::uint32_t tag_key) noexcept;
+    [[nodiscard]] bool is_of(const PlainRun& run, const Wanted& wanted) const noexcept;
     PlainRun& begin(PlainRun& run, std::uint32_t port_row) noexcept;
     PlainRun& begin_spare(std::uint32_t port_row) noexcept;
 
