@@ -394,7 +394,6 @@ void PlainLane::leave_all(Context& context, const List<Family>& list) noexcept {
 [[gnu::noinline]] void PlainLane::decapsulate(Context& context) noexcept {
     std::array<PlainRun*, kMaxBurst> inner;
     std::size_t found = 0;
-    end_.outer = nullptr;
     for (std::size_t j = 0; j < end_count_; ++j) {
         const Entry entry = ends_[j];
         inner[found] = find_end(context, entry);
@@ -427,14 +426,19 @@ inline PlainRun* PlainLane::find_end(Context& context, const Entry& entry) noexc
     const std::uint32_t udp_length = byteswap(static_cast<std::uint16_t>(udp >> 32));
     if (udp >> 48 != 0 || udp_length + sizeof(net::Ipv4Header) != length) return nullptr;
     const auto port = static_cast<std::uint16_t>(udp >> 16);
-    const bool same = entry.run == end_.outer && port == end_.port &&
-                      (load<std::uint64_t>(l3 + kTunnelOuter) & end_.mask) == end_.header &&
-                      load<std::uint64_t>(l3 + PlainIpv4::kAddresses) == end_.addresses;
-    return same ? end_.inner : begin_end(context, entry);
+    const auto header = load<std::uint64_t>(l3 + kTunnelOuter);
+    const auto addresses = load<std::uint64_t>(l3 + PlainIpv4::kAddresses);
+    const std::uint64_t hash = __builtin_ia32_crc32di(header >> 32 & 0x00ff'ffff, addresses);
+    TunnelEnd& end = tunnel_ends_[hash % kTunnelEnds];
+    const bool same = addresses == end.addresses && (header & end.mask) == end.header &&
+                      port == end.port && entry.run->rows == end.outer_rows &&
+                      entry.run->vrf == end.outer_vrf;
+    return same && runs_.take_again(end.run) ? &end.run : begin_end(context, entry, end);
 }
 
-/// A tunnel's end that the packets before this one were not for.
-[[gnu::noinline]] PlainRun* PlainLane::begin_end(Context& context, const Entry& entry) noexcept {
+/// A tunnel's end that is not known, or no more.
+[[gnu::noinline]] PlainRun* PlainLane::begin_end(Context& context, const Entry& entry,
+                                                 TunnelEnd& end) noexcept {
     const std::byte* const l3 = entry.l3();
     const auto& ip = net::header<net::Ipv4Header>(l3);
     const auto& udp = net::header<net::UdpHeader>(l3 + sizeof ip);
@@ -450,15 +454,16 @@ inline PlainRun* PlainLane::find_end(Context& context, const Entry& entry) noexc
     const std::uint64_t mask = kVni | (vxlan ? net::kVxlanFlagVni : 0xffff'80ffu);
     const auto header = load<std::uint64_t>(l3 + kTunnelOuter) & mask;
     if ((header & ~kVni) != (vxlan ? net::kVxlanFlagVni : 0x5865'0000u)) return nullptr;
-    PlainRun* const inner = runs_.take(context, match->tunnel, *entry.run);
-    if (inner == nullptr) return nullptr;
-    end_ = {load<std::uint64_t>(l3 + PlainIpv4::kAddresses),
-            mask,
-            header,
-            udp.destination_port.raw(),
-            entry.run,
-            inner};
-    return inner;
+    PlainRun& inner = runs_.begin(context, match->tunnel, *entry.run, end.run);
+    if (&inner == &end.run) {
+        end.addresses = load<std::uint64_t>(l3 + PlainIpv4::kAddresses);
+        end.mask = mask;
+        end.header = header;
+        end.port = udp.destination_port.raw();
+        end.outer_rows = entry.run->rows;
+        end.outer_vrf = entry.run->vrf;
+    }
+    return &inner;
 }
 
 inline bool PlainLane::strip(const Entry& outer, PlainRun& inner) noexcept {

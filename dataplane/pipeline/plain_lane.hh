@@ -53,14 +53,17 @@ class PlainLane {
             return std::span(entries).first(count);
         }
     };
-    /// The tunnel that the last packet came out of.
+    /// The end of a tunnel as its packets show it, and the run of what comes out. Stays from burst to
+    /// burst as runs do, in a slot by addresses and VNI.
     struct TunnelEnd {
         std::uint64_t addresses;     // outer, as they lie in the packet
         std::uint64_t mask, header;  // what the tunnel header must be
+        LedgerRows outer_rows;
+        VrfId outer_vrf;
         std::uint16_t port;
-        const PlainRun* outer;  // null: there is none yet
-        PlainRun* inner;
+        PlainRun run;
     };
+    static constexpr std::size_t kTunnelEnds = 2048;
 
     /// A frame that is not of the burst's first run.
     struct Waiting {
@@ -87,7 +90,7 @@ class PlainLane {
     bool encapsulate(Context& context, const Entry& entry, TunnelExit& exit) noexcept;
     void decapsulate(Context& context) noexcept;
     PlainRun* find_end(Context& context, const Entry& entry) noexcept;
-    PlainRun* begin_end(Context& context, const Entry& entry) noexcept;
+    PlainRun* begin_end(Context& context, const Entry& entry, TunnelEnd& end) noexcept;
     bool strip(const Entry& outer, PlainRun& inner) noexcept;
     template <class Family>
     static bool strip_as(const Entry& outer, PlainRun& inner, List<Family>& list) noexcept;
@@ -104,7 +107,7 @@ class PlainLane {
     std::array<Entry, kMaxBurst> ends_;  // for the end of a tunnel, perhaps
     std::size_t end_count_ = 0;
     std::size_t outer_runs_ = 0;  // not zero: what is on its way came out of tunnels
-    TunnelEnd end_;
+    std::array<TunnelEnd, kTunnelEnds> tunnel_ends_{};
     std::array<table::Leaf, kMaxBurst> leaves_;
 };
 

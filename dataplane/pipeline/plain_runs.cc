@@ -145,15 +145,23 @@ PlainRun* PlainRuns::take(const Wanted& wanted) noexcept {
     return &run;
 }
 
-PlainRun* PlainRuns::take(const Context& context, TunnelId tunnel, const PlainRun& outer) noexcept {
-    if (spare_count_ == kMost || used_count_ == kMost) return nullptr;
-    PlainRun& run = begin_spare(outer.rows.port);
+PlainRun& PlainRuns::begin(const Context& context, TunnelId tunnel, const PlainRun& outer,
+                           PlainRun& place) noexcept {
+    PlainRun& run = place.is_taken ? begin_spare(outer.rows.port) : begin(place, outer.rows.port);
+    run.is_taken = true;
     run.tunnel = tunnel;
     run.vport = context.arena.record(context.arena.header().tunnels, tunnel.value).vport;
     run.l3_offset = sizeof(net::EthernetHeader);
     run.recirculations = static_cast<std::uint8_t>(outer.recirculations + 1);
     run.from_tenant_row = outer.rows.tenant;
-    return &run;
+    return run;
+}
+
+bool PlainRuns::take_again(PlainRun& run) noexcept {
+    if (run.state != state_) return false;
+    if (!run.is_taken) used_[used_count_++] = &run;
+    run.is_taken = true;
+    return true;
 }
 
 void PlainRuns::resolve(Context& context) noexcept {

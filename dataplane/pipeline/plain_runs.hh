@@ -69,8 +69,11 @@ class PlainRuns {
     bool identify(PortId port, const Frame& frame, Wanted& wanted) const noexcept;
     /// Resolved already, or by the next resolve().
     PlainRun* take(const Wanted& wanted) noexcept;
-    /// A run for what comes out of this tunnel; null: there are too many.
-    PlainRun* take(const Context& context, TunnelId tunnel, const PlainRun& outer) noexcept;
+    /// Begins a run for what comes out of this tunnel, in `place` if that is free, else in a spare one.
+    PlainRun& begin(const Context& context, TunnelId tunnel, const PlainRun& outer,
+                    PlainRun& place) noexcept;
+    /// A run that begin() made in its place in an earlier burst: false if it holds no more.
+    bool take_again(PlainRun& run) noexcept;
     /// Finds the vports of all runs that were taken and not resolved.
     void resolve(Context& context) noexcept;
     /// Fetches what a run's packets need next, and what they count into.
