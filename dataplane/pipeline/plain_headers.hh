@@ -95,6 +95,9 @@ struct PlainIpv4 {
     static net::Ipv4Address destination(const std::byte* l3) noexcept {
         return net::header<net::Ipv4Header>(l3).destination;
     }
+    static bool same(const Address& a, const Address& b) noexcept {
+        return a.value.raw() == b.value.raw();
+    }
     static std::uint8_t protocol(const std::byte* l3) noexcept {
         return static_cast<std::uint8_t>(l3[offsetof(net::Ipv4Header, protocol)]);
     }
@@ -151,6 +154,11 @@ struct PlainIpv6 {
     static const net::Ipv6Address& destination(const std::byte* l3) noexcept {
         return net::header<net::Ipv6Header>(l3).destination;
     }
+    static bool same(const Address& a, const Address& b) noexcept {
+        const auto *x = as_bytes(a), *y = as_bytes(b);
+        return ((load<std::uint64_t>(x) ^ load<std::uint64_t>(y)) |
+                (load<std::uint64_t>(x + 8) ^ load<std::uint64_t>(y + 8))) == 0;
+    }
     static std::uint8_t protocol(const std::byte* l3) noexcept {
         return static_cast<std::uint8_t>(l3[offsetof(net::Ipv6Header, next_header)]);
     }
@@ -164,6 +172,11 @@ struct PlainIpv6 {
         --net::header<net::Ipv6Header>(l3).hop_limit;
     }
     static constexpr std::size_t kAddresses = offsetof(net::Ipv6Header, source);
+
+  private:
+    static const std::byte* as_bytes(const Address& address) noexcept {
+        return reinterpret_cast<const std::byte*>(&address);
+    }
 };
 
 /// Before the inner frame of a plain tunnel packet: IPv4 and UDP, and VXLAN, or GENEVE without options.

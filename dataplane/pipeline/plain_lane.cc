@@ -277,7 +277,7 @@ void PlainLane::look_up(Context& context, const List<Family>& list) noexcept {
         // Often there is one flow, and one query is enough.
         const auto* const other =
             std::find_if(list.destinations.begin() + 1, list.destinations.begin() + list.count,
-                         [&](const auto& to) { return to != list.destinations[0]; });
+                         [&](const auto& to) { return !Family::same(to, list.destinations[0]); });
         if (other == list.destinations.begin() + list.count) asked = 1;
         std::fill_n(roots.begin(), asked, root_of(*list.entries[0].run));
     } else {
@@ -476,7 +476,8 @@ inline bool PlainLane::strip(const Entry& outer, PlainRun& inner) noexcept {
 }
 
 template <class Family>
-inline bool PlainLane::strip_as(const Entry& outer, PlainRun& inner, List<Family>& list) noexcept {
+[[gnu::always_inline]] inline bool PlainLane::strip_as(const Entry& outer, PlainRun& inner,
+                                                       List<Family>& list) noexcept {
     const std::byte* const l3 = outer.l3() + kTunnelHeaders + inner.l3_offset;
     const net::Ecn ecn = net::ecn_of(Family::traffic_class(l3));
     if (net::decapsulate_ecn(ecn, net::ecn_of(PlainIpv4::traffic_class(outer.l3()))) != ecn) {

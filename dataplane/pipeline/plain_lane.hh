@@ -93,7 +93,8 @@ class PlainLane {
     PlainRun* begin_end(Context& context, const Entry& entry, TunnelEnd& end) noexcept;
     bool strip(const Entry& outer, PlainRun& inner) noexcept;
     template <class Family>
-    static bool strip_as(const Entry& outer, PlainRun& inner, List<Family>& list) noexcept;
+    [[gnu::always_inline]] static bool strip_as(const Entry& outer, PlainRun& inner,
+                                                List<Family>& list) noexcept;
     void deny(Context& context, const Entry& entry) const noexcept;
     void give_up(Context& context, const Entry& entry) noexcept;
 
