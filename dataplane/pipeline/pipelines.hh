@@ -1,6 +1,7 @@
 // The router, to be read from here: which passes a packet goes through, in order.
 //
-//   from a port    classify pass   parse_link → Classifier
+//   from a port    PlainLane       plain packets to known neighbours: plain_lane.hh; all others:
+//                  classify pass   parse_link → Classifier
 //                  admit pass      admit_packet (MAC filter, validate_ipv4 or _ipv6, hash_flow;
 //                                  ARP, link-local and broadcast → punt); match_ingress_acls of all
 //                  look-up pass    look_up → choose_nexthop

@@ -3,7 +3,7 @@
 // A Vport record is what never changes while the vport lives: where it attaches and whose it is.
 // What a policy transaction may change (VRF, ACLs, MTU, MAC, admin state) lies in the tenant's
 // TenantPolicy, an immutable extent. Publishing a transaction is one store to TenantRoot::policy.
-// A worker reads each tenant's root at most once in a burst (pipeline/tenant_roots.hh), so that no
+// A worker reads each tenant's root at most once in an epoch (pipeline/tenant_roots.hh), so that no
 // packet is judged by a mixture of two generations.
 #pragma once
 
