@@ -23,6 +23,7 @@
 
 #include "bench/table/peer_fib.hh"
 #include "dataplane/table/fib.hh"
+#include "dataplane/table/fib6_lookup.hh"
 #include "dataplane/table/fib_lookup.hh"
 #include "tests/unit/table/real_table.hh"
 
@@ -121,6 +122,7 @@ struct Family4 {
     using Address = net::Ipv4Address;
     static constexpr net::IpFamily kFamily = net::IpFamily::ipv4;
     static Address address(const net::IpAddress& a) { return a.ipv4(); }
+    static std::string_view variant() { return fib_variant(); }
     static constexpr auto look_up =
         static_cast<void (*)(ArenaView, std::span<const Ref<Root>>, std::span<const Address>,
                              std::span<Leaf>) noexcept>(lookup_fib4);
@@ -133,6 +135,7 @@ struct Family6 {
     using Address = net::Ipv6Address;
     static constexpr net::IpFamily kFamily = net::IpFamily::ipv6;
     static Address address(const net::IpAddress& a) { return a.ipv6(); }
+    static std::string_view variant() { return fib6_variant(); }
     static constexpr auto look_up =
         static_cast<void (*)(ArenaView, std::span<const Ref<Root>>, std::span<const Address>,
                              std::span<Leaf>) noexcept>(lookup_fib6);
@@ -167,7 +170,7 @@ void lookup(benchmark::State& state, Choice choice) {
     const ArenaView arena = Table::of(Family::kFamily).arena.view();
     const std::vector<Ref<typename Family::Root>> roots(kBurst, root_of<Family>());
     std::vector<Leaf> leaves(kBurst);
-    state.SetLabel(std::string(fib_variant()));
+    state.SetLabel(std::string(Family::variant()));
     std::size_t at = 0;
     for (auto _ : state) {
         Family::look_up(arena, roots, {addresses.data() + at, kBurst}, leaves);
@@ -178,12 +181,17 @@ void lookup(benchmark::State& state, Choice choice) {
 }
 
 /// The same in one of the variants.
-template <class Family>
-void lookup_variant(benchmark::State& state, const FibVariant* variant) {
+void lookup_variant4(benchmark::State& state, const FibVariant* variant) {
     const FibVariant& before = fib_variant_in_use();
     use_fib_variant(*variant);
-    lookup<Family>(state, Choice::spread);
+    lookup<Family4>(state, Choice::spread);
     use_fib_variant(before);
+}
+void lookup_variant6(benchmark::State& state, const Fib6Variant* variant) {
+    const Fib6Variant& before = fib6_variant_in_use();
+    use_fib6_variant(*variant);
+    lookup<Family6>(state, Choice::spread);
+    use_fib6_variant(before);
 }
 
 template <class Family>
@@ -303,13 +311,18 @@ void register_all() {
     for (const FibVariant& variant : fib_variants()) {
         if (!variant.is_supported()) continue;
         const std::string name = std::string("fib4/spread/variant:") + variant.name;
-        add(name.c_str(), lookup_variant<Family4>, &variant);
+        add(name.c_str(), lookup_variant4, &variant);
     }
     add("fib4/single", lookup_single<Family4>, Choice::spread);
     add("fib6/spread", lookup<Family6>, Choice::spread);
     if (with_peers) add("fib6/spread/peer:rte_fib6", lookup_peer<Family6>, Choice::spread);
     add("fib6/zipf", lookup<Family6>, Choice::zipf);
     if (with_peers) add("fib6/zipf/peer:rte_fib6", lookup_peer<Family6>, Choice::zipf);
+    for (const Fib6Variant* variant : fib6_variants()) {
+        if (!variant->is_supported()) continue;
+        const std::string name = std::string("fib6/spread/variant:") + variant->name;
+        add(name.c_str(), lookup_variant6, variant);
+    }
     add("fib6/single", lookup_single<Family6>, Choice::spread);
     add("fib4/insert", insert_all, net::IpFamily::ipv4)->Unit(benchmark::kMillisecond);
     add("fib6/insert", insert_all, net::IpFamily::ipv6)->Unit(benchmark::kMillisecond);

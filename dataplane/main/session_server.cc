@@ -35,7 +35,8 @@ ring::VariantsMessage variants() {
     const auto name = [](std::string_view variant) {
         return ObjectName::from(variant).value_or(ObjectName{});
     };
-    message.fib4 = message.fib6 = name(table::fib_variant());
+    message.fib4 = name(table::fib_variant());
+    message.fib6 = name(table::fib6_variant());
     message.acl = name(table::acl_matchers().front().name);
     return message;
 }

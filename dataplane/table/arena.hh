@@ -38,7 +38,7 @@ struct AtomicRef {
 constexpr std::uint64_t kArenaMagic = 0x616e65726165'7977;
 /// Raised whenever any struct that lies in the arena changes. An arena of another layout is not
 /// read: the new process starts empty and says so.
-constexpr std::uint32_t kArenaLayout = 5;
+constexpr std::uint32_t kArenaLayout = 6;
 
 enum class ArenaState : std::uint32_t {
     building = 0,   // made by this process, not yet forwarded from

@@ -19,7 +19,7 @@ struct ArenaOffsets {
     std::uint32_t vport_key_slots, tunnel_key_slots;
 };
 
-/// A FIB's words have 28 bits for a unit (dataplane/table/fib_table.hh).
+/// A FIB's words have 28 bits for a unit (dataplane/table/fib_table.hh), or 30 (fib6_page.hh).
 constexpr std::uint64_t kMaxArenaBytes = kUnit << 28;
 
 ArenaOffsets lay_out_arena(const ArenaLimits& limits, std::uint64_t page_bytes) noexcept;

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "dataplane/table/fib6_walk.hh"
 #include "dataplane/table/fib_rib.hh"
 #include "dataplane/table/fib_table.hh"
 #include "dataplane/table/fib_trie.hh"
@@ -157,14 +158,14 @@ std::uint32_t leaf_of_most(const PageImage& image) noexcept {
 }
 
 bool is_form_of(FibForm form, net::IpFamily family) noexcept {
-    const FibForm large = family == net::IpFamily::ipv4 ? FibForm::table : FibForm::direct;
+    const FibForm large = family == net::IpFamily::ipv4 ? FibForm::table : FibForm::pages;
     return form == FibForm::trie || form == large;
 }
 
 std::uint64_t root_bytes(FibForm form) noexcept {
     switch (form) {
-        case FibForm::direct:
-            return sizeof(FibRoot) + kFibDirectEntries * sizeof(FibDirectEntry);
+        case FibForm::pages:
+            return sizeof(FibRoot) + kFib6RootWords * sizeof(Fib6Word);
         case FibForm::table:
             return sizeof(FibRoot) + kFibTableEntries * sizeof(FibTableWord);
         default:
@@ -191,7 +192,7 @@ class FibWalk {
     /// Reads what a child leads to; behind `from` bits.
     using Follow = Status (FibWalk::*)(std::uint32_t child, FibBits bits, unsigned from,
                                        std::uint32_t inherited);
-    Status direct(const FibRoot& root, std::uint32_t inherited);
+    Status pages(const FibRoot& root, std::uint32_t inherited);
     Status table(const FibRoot& root, std::uint32_t inherited);
     Status page(std::uint32_t word, FibBits bits, unsigned from, std::uint32_t inherited);
     Status node(std::uint32_t unit, FibBits bits, unsigned from, std::uint32_t inherited);
@@ -218,18 +219,18 @@ Status FibWalk::root(std::uint32_t unit) {
     if (!seen_.add(unit, bytes)) return fail("the FIB's root" + at_unit(unit) + " is used twice");
     const std::uint32_t leaf = record->default_leaf.load(std::memory_order_acquire);
     if (leaf != 0) visit_(to_prefix(family_, 0, 0), Leaf{leaf});
-    if (form == FibForm::direct) return direct(*record, leaf);
+    if (form == FibForm::pages) return pages(*record, leaf);
     if (form == FibForm::table) return table(*record, leaf);
     return node(record->child.load(std::memory_order_acquire), 0, 0, leaf);
 }
 
-Status FibWalk::direct(const FibRoot& root, std::uint32_t inherited) {
-    std::vector<std::uint32_t> leaves(kFibDirectEntries), children(kFibDirectEntries);
-    for (std::size_t i = 0; i < kFibDirectEntries; ++i) {
-        leaves[i] = root.direct()[i].leaf.load(std::memory_order_acquire);
-        children[i] = root.direct()[i].child.load(std::memory_order_acquire);
-    }
-    return block({leaves, children}, 0, 0, inherited);
+Status FibWalk::pages(const FibRoot& root, std::uint32_t inherited) {
+    const Fib6Visit visit{[this](FibBits bits, unsigned length, std::uint32_t leaf) {
+                              visit_(to_prefix(family_, bits, length), Leaf{leaf});
+                          },
+                          [this](std::uint32_t child, FibBits bits, unsigned length,
+                                 std::uint32_t leaf) { return node(child, bits, length, leaf); }};
+    return walk_pages(arena_, root, seen_, inherited, visit);
 }
 
 Status FibWalk::table(const FibRoot& root, std::uint32_t inherited) {
@@ -350,13 +351,12 @@ Result<Leaf> find_leaf(CheckedArena& arena, net::IpFamily family, std::uint32_t 
     if (arena.extent(Ref<FibRoot>{root}, root_bytes(record->form)) == nullptr) {
         return fail("a FIB's root" + at_unit(root) + " ends beyond the arena");
     }
-    if (record->form == FibForm::direct) {
-        const auto& entry =
-            record->direct()[static_cast<std::size_t>(key >> (128 - kFibDirectBits))];
-        const std::uint32_t own = entry.leaf.load(std::memory_order_acquire);
-        leaf = own != 0 ? own : leaf;
-        unit = entry.child.load(std::memory_order_acquire);
-        from = kFibDirectBits;
+    if (record->form == FibForm::pages) {
+        const auto found = find_in_pages(arena, *record, key);
+        if (!found) return tl::unexpected(found.error());
+        leaf = found->leaf != 0 ? found->leaf : leaf;
+        unit = found->child;
+        from = kFib6End;
     } else if (record->form == FibForm::table) {
         const auto entered = enter_table(arena, *record, key, leaf);
         if (!entered) return tl::unexpected(entered.error());

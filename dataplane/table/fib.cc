@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "dataplane/table/fib6_lookup.hh"
 #include "dataplane/table/fib_lookup.hh"
 #include "dataplane/table/fib_table.hh"
 #include "dataplane/table/fib_trie.hh"
@@ -76,16 +77,14 @@ void enter(ArenaView arena, const FibRoot& root, Walk<Key>& walk) noexcept {
     walk.leaf = root.default_leaf.load(std::memory_order_acquire);
     if constexpr (std::is_same_v<Key, Key4>) {
         if (root.form == FibForm::table) return enter_table(arena, root, walk);
-    }
-    if (root.form != FibForm::direct) {
-        walk.child = root.child.load(std::memory_order_acquire);
+    } else if (root.form == FibForm::pages) {
+        const Fib6Answer found = find_in_pages(arena, root, walk.key.top());
+        if (found.leaf != 0) walk.leaf = found.leaf;
+        walk.child = found.child;
+        walk.key.drop(kFib6End);
         return;
     }
-    const FibDirectEntry& entry = root.direct()[walk.key.top() >> (64 - kFibDirectBits)];
-    const std::uint32_t leaf = entry.leaf.load(std::memory_order_acquire);
-    walk.leaf = leaf != 0 ? leaf : walk.leaf;
-    walk.child = entry.child.load(std::memory_order_acquire);
-    walk.key.drop(kFibDirectBits);
+    walk.child = root.child.load(std::memory_order_acquire);
 }
 
 /// One node down.
@@ -167,9 +166,6 @@ void walk_burst(ArenaView arena, std::span<const Ref<Root>> root_of,
     for (std::size_t i = 0; i < count; ++i) {
         new (walks + i) Walk<Key>(Key(addresses[i]));
         roots[i] = arena.at(root_of[i]);
-        if (roots[i]->form == FibForm::direct) {
-            __builtin_prefetch(roots[i]->direct() + (walks[i].key.top() >> (64 - kFibDirectBits)));
-        }
     }
     std::size_t live = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -224,17 +220,17 @@ struct Drawn {
     }
 };
 
-/// What table and page did not settle.
-[[gnu::noinline]] void walk_open(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
-                                 std::span<const net::Ipv4Address> addresses,
-                                 std::span<Leaf> leaves, std::uint64_t open) noexcept {
+/// What tables and pages did not settle.
+template <class Key, class Root, class Address>
+[[gnu::noinline]] void walk_open(ArenaView arena, std::span<const Ref<Root>> roots,
+                                 std::span<const Address> addresses, std::span<Leaf> leaves,
+                                 std::uint64_t open) noexcept {
     Selection selected;
     for (; open != 0; open &= open - 1) {
         selected.add(static_cast<std::size_t>(std::countr_zero(open)));
     }
-    Drawn<Fib4Root, net::Ipv4Address> drawn;
-    drawn.look_up(arena, roots, addresses, leaves, selected,
-                  walk_burst<Key4, Fib4Root, net::Ipv4Address>);
+    Drawn<Root, Address> drawn;
+    drawn.look_up(arena, roots, addresses, leaves, selected, walk_burst<Key, Root, Address>);
 }
 
 /// False: the roots are not all the same table, and nothing was done.
@@ -243,7 +239,7 @@ bool lookup_table(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
     const FibSettled settled = fib_variant_in_use().lookup_table(
         arena, roots.data(), addresses.data(), leaves.data(), roots.size());
     if (settled.open != 0) [[unlikely]] {
-        walk_open(arena, roots, addresses, leaves, settled.open);
+        walk_open<Key4>(arena, roots, addresses, leaves, settled.open);
     }
     return settled.has_one_root;
 }
@@ -281,10 +277,40 @@ void lookup_mixed(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
                   walk_burst<Key4, Fib4Root, net::Ipv4Address>);
 }
 
-bool are_one_trie(ArenaView arena, std::span<const Ref<Fib4Root>> roots) noexcept {
+/// Pages, of one root or of several.
+void lookup_pages(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
+                  std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept {
+    const std::uint64_t open = fib6_variant_in_use().lookup_pages(
+        arena, roots.data(), addresses.data(), leaves.data(), roots.size());
+    if (open != 0) [[unlikely]] {
+        walk_open<Key6>(arena, roots, addresses, leaves, open);
+    }
+}
+
+void lookup_mixed(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
+                  std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept {
+    Selection large, small;
+    const std::size_t count = roots.size();
+    for (std::size_t i = 0; i < count; ++i) {
+        if (!roots[i]) {
+            leaves[i] = Leaf::none();
+        } else if (arena.at(roots[i])->form == FibForm::pages) {
+            large.add(i);
+        } else {
+            small.add(i);
+        }
+    }
+    Drawn<Fib6Root, net::Ipv6Address> drawn;
+    drawn.look_up(arena, roots, addresses, leaves, large, lookup_pages);
+    drawn.look_up(arena, roots, addresses, leaves, small,
+                  walk_burst<Key6, Fib6Root, net::Ipv6Address>);
+}
+
+template <class Root>
+bool are_one(std::span<const Ref<Root>> roots) noexcept {
     std::uint32_t differ = 0;
-    for (const Ref<Fib4Root> root : roots) differ |= root.unit ^ roots[0].unit;
-    return differ == 0 && arena.at(roots[0])->form == FibForm::trie;
+    for (const Ref<Root> root : roots) differ |= root.unit ^ roots[0].unit;
+    return differ == 0;
 }
 
 }  // namespace
@@ -295,7 +321,7 @@ void lookup_fib4(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
     if (roots[0]) {
         if (arena.at(roots[0])->form == FibForm::table) {
             if (lookup_table(arena, roots, addresses, leaves)) return;
-        } else if (are_one_trie(arena, roots)) {
+        } else if (are_one(roots)) {
             return walk_burst<Key4>(arena, roots, addresses, leaves);
         }
     }
@@ -304,19 +330,12 @@ void lookup_fib4(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
 
 void lookup_fib6(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
                  std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept {
-    Selection present;
-    const std::size_t count = roots.size();
-    for (std::size_t i = 0; i < count; ++i) {
-        if (roots[i]) {
-            present.add(i);
-        } else {
-            leaves[i] = Leaf::none();
-        }
+    if (roots.empty()) return;
+    if (!roots[0] || !are_one(roots)) return lookup_mixed(arena, roots, addresses, leaves);
+    if (arena.at(roots[0])->form == FibForm::trie) {
+        return walk_burst<Key6>(arena, roots, addresses, leaves);
     }
-    if (present.count == count) return walk_burst<Key6>(arena, roots, addresses, leaves);
-    Drawn<Fib6Root, net::Ipv6Address> drawn;
-    drawn.look_up(arena, roots, addresses, leaves, present,
-                  walk_burst<Key6, Fib6Root, net::Ipv6Address>);
+    lookup_pages(arena, roots, addresses, leaves);
 }
 
 Leaf lookup_fib4(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept {
@@ -329,6 +348,10 @@ Leaf lookup_fib6(ArenaView arena, Ref<Fib6Root> root, const net::Ipv6Address& ad
 
 std::string_view fib_variant() noexcept {
     return fib_variant_in_use().name;
+}
+
+std::string_view fib6_variant() noexcept {
+    return fib6_variant_in_use().name;
 }
 
 }  // namespace wye::table

@@ -5,7 +5,7 @@
 // state between two stores of the writer is a valid table for a concurrent reader, and a route is
 // atomic for its prefix.
 //
-// Structure: see dataplane/table/fib_trie.hh and fib_table.hh.
+// Structure: see dataplane/table/fib_trie.hh, fib_table.hh (IPv4) and fib6_page.hh (IPv6).
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,9 @@ void lookup_fib6(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
                  std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept;
 constexpr std::size_t kFibBurst = 64;
 
-/// Which variant of the lookups this CPU gets: "AVX2" or "x86-64-v2".
+/// Which variant of the lookups in large VRFs this CPU gets: "AVX2" or "x86-64-v2", say.
 std::string_view fib_variant() noexcept;
+std::string_view fib6_variant() noexcept;
 
 /// One lookup: for the slow path and for tests.
 Leaf lookup_fib4(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept;

@@ -54,7 +54,7 @@ FibRib::Node* FibRib::find_node(const Place& place) noexcept {
     return const_cast<Node*>(std::as_const(*this).find_node(place));
 }
 
-/// The caller gives it a route at once: until then it counts as free.
+/// The caller gives it a route or a slot that leads on at once: until then it counts as free.
 FibRib::Node& FibRib::add_node(const Place& place) {
     if ((nodes_ + 1) * 4 > slots_.size() * 3) {
         resize_slots(std::max<std::size_t>(4, slots_.size() * 2));
@@ -66,7 +66,7 @@ FibRib::Node& FibRib::add_node(const Place& place) {
     return slots_[i];
 }
 
-/// Of a node that has lost its last route. Those behind it move up, as far as their homes let them.
+/// Of a node that has lost all. Those behind it move up, as far as their homes let them.
 void FibRib::remove_node(Node& node) {
     if (--nodes_ == 0) {
         slots_ = {};
@@ -105,6 +105,69 @@ Leaf FibRib::find(const Prefix& prefix) const {
     return Leaf::none();
 }
 
+const FibRib::Node* FibRib::node_at(FibBits bits, unsigned position) const {
+    return find_node(place_of(bits, position));
+}
+
+/// A node has come: those above it lead there.
+void FibRib::link(FibBits bits, unsigned position) {
+    while (position != 0) {
+        const unsigned slot = fib_group(bits, position - kFibStride);
+        position -= kFibStride;
+        Node* node = find_node(place_of(bits, position));
+        const bool is_new = node == nullptr;
+        if (is_new) node = &add_node(place_of(bits, position));
+        node->below |= std::uint64_t{1} << slot;
+        if (!is_new) return;
+    }
+}
+
+/// A node has gone: so do those above it that led there alone.
+void FibRib::unlink(FibBits bits, unsigned position) {
+    while (position != 0) {
+        const unsigned slot = fib_group(bits, position - kFibStride);
+        position -= kFibStride;
+        Node* const node = find_node(place_of(bits, position));
+        node->below &= ~(std::uint64_t{1} << slot);
+        if (!node->is_free()) return;
+        remove_node(*node);
+    }
+}
+
+std::uint64_t FibRib::slots_under(FibBits bits, unsigned position, unsigned length) noexcept {
+    if (length <= position) return ~std::uint64_t{0};
+    const unsigned width = position + kFibStride - length;  // 1 to 5
+    const unsigned first = fib_group(bits, position) >> width << width;
+    return ((std::uint64_t{1} << (1u << width)) - 1) << first;
+}
+
+std::uint64_t FibRib::slots_of_longer(const Node& node, unsigned position,
+                                      unsigned length) noexcept {
+    std::uint64_t slots = 0;
+    for (const Route& route : node.routes) {
+        const auto own = static_cast<unsigned>(std::bit_width(route.index | 1u)) - 1;
+        if (position + own <= length) continue;
+        slots |= std::uint64_t{1} << ((route.index - (1u << own)) << (kFibStride - own));
+    }
+    return slots;
+}
+
+Leaf FibRib::longest(FibBits bits, unsigned length) const {
+    for (unsigned end = length; end != 0;) {
+        const unsigned position = position_of(end);
+        if (const Node* const node = node_at(bits, position)) {
+            const unsigned slot = fib_group(bits, position);
+            for (auto route = node->routes.rbegin(); route != node->routes.rend(); ++route) {
+                const auto own = static_cast<unsigned>(std::bit_width(route->index | 1u)) - 1;
+                const std::uint32_t wanted = 1u << own | slot >> (kFibStride - own);
+                if (position + own <= length && route->index == wanted) return Leaf{route->leaf};
+            }
+        }
+        end = position;
+    }
+    return Leaf::none();
+}
+
 Leaf FibRib::exchange(const Prefix& prefix, Leaf leaf) {
     Leaf before = Leaf::none();
     if (prefix.length == 0) {
@@ -115,6 +178,7 @@ Leaf FibRib::exchange(const Prefix& prefix, Leaf leaf) {
         Node* node = find_node(place);
         if (node == nullptr) {
             if (leaf.is_none()) return before;
+            link(prefix.bits, place.position);
             node = &add_node(place);
         }
         auto& routes = node->routes;
@@ -125,7 +189,10 @@ Leaf FibRib::exchange(const Prefix& prefix, Leaf leaf) {
         if (present) before = Leaf{at->leaf};
         if (leaf.is_none()) {
             if (present) routes.erase(at);
-            if (routes.empty()) remove_node(*node);
+            if (node->is_free()) {
+                remove_node(*node);
+                unlink(prefix.bits, place.position);
+            }
         } else if (present) {
             at->leaf = leaf.value;
         } else {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -19,6 +20,9 @@ __extension__ using FibBits = unsigned __int128;  // an address, most significan
 
 /// The leaf of each slot of a node; 0: none of its prefixes covers the slot.
 using FibLeaves = std::array<std::uint32_t, kFibSlots>;
+
+/// As far as FibRib::each_cover goes: three nodes of the RIB, and an IPv4 table's index (fib_table.hh).
+constexpr unsigned kFibCoverBits = 18;
 
 /// Six bits of the address from `position` on.
 constexpr unsigned fib_group(FibBits bits, unsigned position) noexcept {
@@ -48,7 +52,7 @@ class FibRib {
     [[nodiscard]] bool has_wide_leaf() const noexcept { return wide_ != 0; }
     void clear();
 
-    /// visit(index, leaf) for each run of the first kFibDirectBits of an address under `bits`/`length`
+    /// visit(index, leaf) for each run of the first kFibCoverBits of an address under `bits`/`length`
     /// (no longer than these): the leaf of the longest prefix, up to there and from length 1 on, that
     /// covers it.
     template <class Visit>
@@ -58,9 +62,28 @@ class FibRib {
     template <class Visit>
     bool each_node(Visit visit) const {
         for (const Node& node : slots_) {
-            if (!node.is_free() && !visit(node.place.bits, node.place.position)) return false;
+            if (node.routes.empty()) continue;
+            if (!visit(node.place.bits, node.place.position)) return false;
         }
         return true;
+    }
+    /// The same for the nodes from `position` (a multiple of the stride) on whose addresses begin
+    /// with these bits.
+    template <class Visit>
+    bool each_node_in(FibBits bits, unsigned position, Visit visit) const;
+    /// The leaf of the longest prefix of 1 to `length` bits that covers the first `length` of `bits`.
+    [[nodiscard]] Leaf longest(FibBits bits, unsigned length) const;
+    /// visit(bits, length, leaf) for each route under the first `from` of `bits` that is longer than
+    /// that and no longer than `to`, a covering one before those in it; false ends it.
+    template <class Visit>
+    bool each_route(FibBits bits, unsigned from, unsigned to, Visit visit) const;
+    /// visit(bits) for each prefix of `at` bits under the first `from` of `bits` that has longer
+    /// routes in it; false ends it.
+    template <class Visit>
+    bool each_longer(FibBits bits, unsigned from, unsigned at, Visit visit) const;
+    /// Whether a route lies under the first `length` of `bits` that is longer.
+    [[nodiscard]] bool has_longer(FibBits bits, unsigned length) const {
+        return !each_route(bits, length, 128, [](FibBits, unsigned, Leaf) { return false; });
     }
 
   private:
@@ -75,11 +98,12 @@ class FibRib {
         std::uint32_t leaf;
     };
 
-    /// With its routes by index, of which it has one at least.
+    /// With its routes by index. One without routes leads to others.
     struct Node {
         Place place{};
         std::vector<Route> routes;
-        [[nodiscard]] bool is_free() const noexcept { return routes.empty(); }
+        std::uint64_t below = 0;  // slots in which a node begins
+        [[nodiscard]] bool is_free() const noexcept { return routes.empty() && below == 0; }
     };
 
     static Place place_of(FibBits bits, unsigned position) noexcept;
@@ -90,6 +114,14 @@ class FibRib {
     void remove_node(Node& node);
     void resize_slots(std::size_t count);
     static std::uint32_t index_of(const Prefix& prefix) noexcept;
+    [[nodiscard]] const Node* node_at(FibBits bits, unsigned position) const;
+    void link(FibBits bits, unsigned position);
+    void unlink(FibBits bits, unsigned position);
+    /// Slots of the node at `position` that lie under the first `length` of `bits`.
+    static std::uint64_t slots_under(FibBits bits, unsigned position, unsigned length) noexcept;
+    /// The first slots of the node's routes that are longer than `length`.
+    static std::uint64_t slots_of_longer(const Node& node, unsigned position,
+                                         unsigned length) noexcept;
 
     // A hash with open addressing, in a power of two of slots, linearly probed and at most three
     // quarters full: finding a node reads one line, mostly, and its routes another.
@@ -102,13 +134,13 @@ class FibRib {
 
 template <class Visit>
 void FibRib::each_cover(FibBits bits, unsigned length, Visit visit) const {
-    static_assert(kFibDirectBits == 3 * kFibStride);
-    const auto first = static_cast<std::uint32_t>(bits >> (128 - kFibDirectBits));
-    const std::uint32_t end = first + (1u << (kFibDirectBits - length));
+    static_assert(kFibCoverBits == 3 * kFibStride);
+    const auto first = static_cast<std::uint32_t>(bits >> (128 - kFibCoverBits));
+    const std::uint32_t end = first + (1u << (kFibCoverBits - length));
     FibLeaves top, middle, lowest;
     expand(bits, 0, top);
     for (std::uint32_t base = first / kFibSlots * kFibSlots; base < end; base += kFibSlots) {
-        const FibBits at = FibBits{base} << (128 - kFibDirectBits);
+        const FibBits at = FibBits{base} << (128 - kFibCoverBits);
         if (base % (kFibSlots * kFibSlots) == 0 || base <= first) expand(at, kFibStride, middle);
         const std::uint32_t above = middle[fib_group(at, kFibStride)];
         const std::uint32_t otherwise = above != 0 ? above : top[fib_group(at, 0)];
@@ -118,6 +150,71 @@ void FibRib::each_cover(FibBits bits, unsigned length, Visit visit) const {
             visit(i, Leaf{own != 0 ? own : otherwise});
         }
     }
+}
+
+template <class Visit>
+bool FibRib::each_node_in(FibBits bits, unsigned position, Visit visit) const {
+    const Node* const node = node_at(bits, position);
+    if (node == nullptr) return true;
+    if (!node->routes.empty() && !visit(place_of(bits, position).bits, position)) return false;
+    for (std::uint64_t below = node->below; below != 0; below &= below - 1) {
+        const auto slot = static_cast<unsigned>(std::countr_zero(below));
+        const FibBits at =
+            place_of(bits, position).bits | FibBits{slot} << (128 - kFibStride) >> position;
+        if (!each_node_in(at, position + kFibStride, visit)) return false;
+    }
+    return true;
+}
+
+template <class Visit>
+bool FibRib::each_route(FibBits bits, unsigned from, unsigned to, Visit visit) const {
+    const unsigned position = from / kFibStride * kFibStride;
+    const Node* const node = node_at(bits, position);
+    if (node == nullptr) return true;
+    const std::uint64_t meant = slots_under(bits, position, from);
+    const FibBits start = place_of(bits, position).bits;
+    const auto at_slot = [&](unsigned slot) {
+        return start | FibBits{slot} << (128 - kFibStride) >> position;
+    };
+    for (const Route& route : node->routes) {
+        const auto own = static_cast<unsigned>(std::bit_width(route.index | 1u)) - 1;
+        const unsigned first = (route.index - (1u << own)) << (kFibStride - own);
+        if (position + own <= from || position + own > to || (meant >> first & 1) == 0) continue;
+        if (!visit(at_slot(first), position + own, Leaf{route.leaf})) return false;
+    }
+    if (position + kFibStride >= to) return true;
+    for (std::uint64_t below = node->below & meant; below != 0; below &= below - 1) {
+        const auto slot = static_cast<unsigned>(std::countr_zero(below));
+        if (!each_route(at_slot(slot), position + kFibStride, to, visit)) return false;
+    }
+    return true;
+}
+
+template <class Visit>
+bool FibRib::each_longer(FibBits bits, unsigned from, unsigned at, Visit visit) const {
+    const unsigned position = from / kFibStride * kFibStride;
+    const Node* const node = node_at(bits, position);
+    if (node == nullptr) return true;
+    const FibBits start = place_of(bits, position).bits;
+    const auto at_slot = [&](std::uint64_t slots) {
+        return start | FibBits{static_cast<unsigned>(std::countr_zero(slots))}
+                               << (128 - kFibStride) >>
+                           position;
+    };
+    std::uint64_t slots = slots_under(bits, position, from);
+    if (position + kFibStride <= at) {
+        for (slots &= node->below; slots != 0; slots &= slots - 1) {
+            if (!each_longer(at_slot(slots), position + kFibStride, at, visit)) return false;
+        }
+        return true;
+    }
+    slots &= node->below | slots_of_longer(*node, position, at);
+    while (slots != 0) {
+        const FibBits place = at_slot(slots) >> (128 - at) << (128 - at);
+        if (!visit(place)) return false;
+        slots &= ~slots_under(place, position, at);
+    }
+    return true;
 }
 
 }  // namespace wye::table

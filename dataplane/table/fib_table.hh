@@ -34,7 +34,7 @@
 
 namespace wye::table {
 
-constexpr unsigned kFibTableBits = 18;  // as kFibDirectBits: the RIB's nodes end there
+constexpr unsigned kFibTableBits = 18;  // as kFibCoverBits: the RIB's nodes end there
 constexpr std::uint32_t kFibTableEntries = 1u << kFibTableBits;
 constexpr unsigned kFibPageEnd = kFibTableBits + kFibStride;  // bit 24
 

@@ -1,5 +1,5 @@
 // The FIB's structure in the arena: a path-compressed trie of stride 6 with bitmap-compressed
-// nodes, under a direct-indexed root where the VRF is large. Both families; only the key differs.
+// nodes. Both families; only the key differs.
 //
 // A node stands at a bit position (a multiple of 6) and holds the prefixes that are 1 to 6 bits
 // longer, expanded to 64 slots. A slot has a leaf, a child, both, or neither. Leaves are not pushed
@@ -14,9 +14,8 @@
 // 2015); the popcounts index compressed arrays as there.
 //
 // Root: an empty VRF has none. A small one has 64 bytes with the leaf of /0 and the top node. A
-// large one of IPv6 has 2^18 entries (leaf of the prefixes up to /18, child) behind it: 2 MiB, and
-// a /48 is in the fifth node at most. A large one of IPv4 has a table (fib_table.hh), and tries
-// where there are prefixes longer than /24.
+// large one has a table and, where there are prefixes longer than /24 or /48, tries: fib_table.hh for
+// IPv4, fib6_page.hh for IPv6.
 //
 // Concurrency: blocks are immutable but for their child words. A reader may hold an old block,
 // whose children go on being valid until a grace period has passed. What it could see wrong is a
@@ -37,8 +36,6 @@ namespace wye::table {
 
 constexpr unsigned kFibStride = 6;
 constexpr unsigned kFibSlots = 64;
-constexpr unsigned kFibDirectBits = 18;  // a multiple of the stride
-constexpr std::uint32_t kFibDirectEntries = 1u << kFibDirectBits;
 constexpr unsigned kFibMaxSkip = 9;  // groups: 54 bits of value, the count above them
 
 struct FibNode {
@@ -55,16 +52,11 @@ struct FibNode {
 };
 static_assert(sizeof(FibNode) == 32);
 
-struct FibDirectEntry {
-    std::atomic<std::uint32_t> leaf;
-    std::atomic<std::uint32_t> child;
-};
-
 /// What lies below a root. Small VRFs: a trie alone.
 enum class FibForm : std::uint32_t {
     trie = 0,
-    direct = 1,  // large, IPv6: 2^18 FibDirectEntry behind the root
-    table = 2,   // large, IPv4: 2^18 words behind the root (fib_table.hh)
+    pages = 1,  // large, IPv6: 2^16 words behind the root (fib6_page.hh)
+    table = 2,  // large, IPv4: 2^18 words behind the root (fib_table.hh)
 };
 
 struct alignas(64) FibRoot {
@@ -72,12 +64,6 @@ struct alignas(64) FibRoot {
     std::atomic<std::uint32_t> child;         // top node of the form `trie`
     std::atomic<std::uint32_t> erases;
     FibForm form;
-    [[nodiscard]] const FibDirectEntry* direct() const noexcept {
-        return reinterpret_cast<const FibDirectEntry*>(this + 1);
-    }
-    [[nodiscard]] FibDirectEntry* direct() noexcept {
-        return reinterpret_cast<FibDirectEntry*>(this + 1);
-    }
 };
 static_assert(sizeof(FibRoot) == 64);
 

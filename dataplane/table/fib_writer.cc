@@ -4,6 +4,7 @@
 
 #include "dataplane/base/check.hh"
 #include "dataplane/table/fib.hh"
+#include "dataplane/table/fib6_writer.hh"
 #include "dataplane/table/fib_rib.hh"
 #include "dataplane/table/fib_table_writer.hh"
 #include "dataplane/table/fib_trie_writer.hh"
@@ -11,15 +12,14 @@
 namespace wye::table {
 namespace {
 
-/// A direct-indexed root of 1 or 2 MiB pays off when the trie below it is of its size.
-constexpr std::size_t kMakeDirectAt = 8192;
+/// A table of 2^18 or 2^16 words pays off when the trie is of its size.
+constexpr std::size_t kMakeLargeAt = 8192;
 /// Far enough below, so that a VRF at the border does not go to and fro.
-constexpr std::size_t kDropDirectAt = 2048;
+constexpr std::size_t kMakeSmallAt = 2048;
 
 constexpr std::size_t root_bytes(FibForm form) noexcept {
     if (form == FibForm::table) return FibTableWriter::root_bytes();
-    return sizeof(FibRoot) +
-           (form == FibForm::direct ? kFibDirectEntries * sizeof(FibDirectEntry) : 0);
+    return form == FibForm::pages ? Fib6Writer::root_bytes() : sizeof(FibRoot);
 }
 
 }  // namespace
@@ -31,10 +31,11 @@ struct FibWriter::Impl {
     FibTrieWriter tries;
     FibTableWriter table;
     FibRib rib;
-    std::size_t make_direct_at = kMakeDirectAt;
+    Fib6Writer pages;
+    std::size_t make_large_at = kMakeLargeAt;
 
     Impl(ArenaWriter& a, net::IpFamily f, std::atomic<std::uint32_t>& root)
-        : arena(a), family(f), published(root), tries(a), table(a, tries) {}
+        : arena(a), family(f), published(root), tries(a), table(a, tries), pages(a, tries, rib) {}
 
     [[nodiscard]] Ref<FibRoot> root() const noexcept {
         return {published.load(std::memory_order_relaxed)};
@@ -42,12 +43,6 @@ struct FibWriter::Impl {
     [[nodiscard]] FibRoot& root_record() noexcept { return *arena.writable(root()); }
     [[nodiscard]] Ref<FibRoot> make_root(FibForm form);
 
-    /// The trie below which a prefix longer than the direct bits, or any in a small root, lies.
-    static FibTrieWriter::Trie trie_of(FibRoot& root, FibBits bits, bool is_published) {
-        if (root.form == FibForm::trie) return {root.child, 0, is_published};
-        return {root.direct()[bits >> (128 - kFibDirectBits)].child, kFibDirectBits, is_published};
-    }
-    void fill_direct(FibRoot& root, FibBits bits, unsigned length) const;
     void prefetch(const FibRib::Prefix& prefix) const noexcept;
     bool publish_change(const FibRib::Prefix& prefix, bool erased);
     bool fill_root(FibRoot& root);
@@ -62,13 +57,6 @@ Ref<FibRoot> FibWriter::Impl::make_root(FibForm form) {
     auto* made = new (arena.writable(ref)) FibRoot{};
     made->form = form;
     return ref;
-}
-
-/// Entries under a prefix no longer than the direct bits: each gets the longest such route.
-void FibWriter::Impl::fill_direct(FibRoot& root, FibBits bits, unsigned length) const {
-    rib.each_cover(bits, length, [&root](std::uint32_t index, Leaf leaf) {
-        root.direct()[index].leaf.store(leaf.value, std::memory_order_release);
-    });
 }
 
 /// What a change of the RIB at `prefix` will read of the arena, while the RIB is looked at.
@@ -91,14 +79,11 @@ bool FibWriter::Impl::publish_change(const FibRib::Prefix& prefix, bool erased) 
         return true;
     }
     if (record.form == FibForm::table) return table.change(record, rib, prefix, erased, true);
-    if (record.form == FibForm::direct && prefix.length <= kFibDirectBits) {
-        fill_direct(record, prefix.bits, prefix.length);
-        return true;
-    }
+    if (record.form == FibForm::pages) return pages.change(record, prefix, erased, true);
     const unsigned position = FibRib::position_of(prefix.length);
     FibLeaves leaves;
     rib.expand(prefix.bits, position, leaves);
-    const auto trie = trie_of(record, prefix.bits, true);
+    const FibTrieWriter::Trie trie{record.child, 0, true};
     return erased ? tries.shrink(trie, prefix.bits, position, leaves)
                   : tries.put(trie, prefix.bits, position, leaves);
 }
@@ -107,12 +92,11 @@ bool FibWriter::Impl::publish_change(const FibRib::Prefix& prefix, bool erased) 
 bool FibWriter::Impl::fill_root(FibRoot& root) {
     root.default_leaf.store(rib.default_leaf().value, std::memory_order_relaxed);
     if (root.form == FibForm::table) return table.fill(root, rib);
-    if (root.form == FibForm::direct) fill_direct(root, 0, 0);
+    if (root.form == FibForm::pages) return pages.fill(root);
     return rib.each_node([&](FibBits bits, unsigned position) {
-        if (root.form == FibForm::direct && position < kFibDirectBits) return true;
         FibLeaves leaves;
         rib.expand(bits, position, leaves);
-        return tries.put(trie_of(root, bits, false), bits, position, leaves);
+        return tries.put({root.child, 0, false}, bits, position, leaves);
     });
 }
 
@@ -121,9 +105,7 @@ void FibWriter::Impl::drop_root(Ref<FibRoot> ref, bool was_published) {
     const FibForm form = record.form;
     tries.drop(record.child, was_published);
     if (form == FibForm::table) table.drop(record, was_published);
-    for (std::uint32_t i = 0; form == FibForm::direct && i < kFibDirectEntries; ++i) {
-        tries.drop(record.direct()[i].child, was_published);
-    }
+    if (form == FibForm::pages) pages.drop(record, was_published);
     if (was_published) {
         arena.retire(ref, root_bytes(form));
     } else {
@@ -153,10 +135,10 @@ void FibWriter::Impl::choose_form() {
         return;
     }
     const bool is_small = root_record().form == FibForm::trie;
-    if (is_small && rib.size() >= make_direct_at) {
-        const FibForm large = family == net::IpFamily::ipv4 ? FibForm::table : FibForm::direct;
-        make_direct_at = change_form(large) ? kMakeDirectAt : rib.size() * 2;
-    } else if (!is_small && rib.size() <= kDropDirectAt && rib.size() % 256 == 0) {
+    if (is_small && rib.size() >= make_large_at) {
+        const FibForm large = family == net::IpFamily::ipv4 ? FibForm::table : FibForm::pages;
+        make_large_at = change_form(large) ? kMakeLargeAt : rib.size() * 2;
+    } else if (!is_small && rib.size() <= kMakeSmallAt && rib.size() % 256 == 0) {
         change_form(FibForm::trie);
     }
 }
@@ -167,7 +149,8 @@ FibWriter::FibWriter(FibWriter&&) noexcept = default;
 FibWriter::~FibWriter() = default;
 
 bool FibWriter::insert(const net::IpPrefix& prefix, Leaf leaf) {
-    WYE_CHECK(prefix.address.family == impl_->family && !leaf.is_none() && fib_holds(leaf),
+    WYE_CHECK(prefix.address.family == impl_->family && !leaf.is_none() && fib_holds(leaf) &&
+                  fib6_holds(leaf),
               "a route of this family with a leaf");
     const auto key = FibRib::prefix_of(prefix);
     const bool is_first = impl_->rib.size() == 0;
@@ -215,7 +198,7 @@ std::size_t FibWriter::size() const noexcept {
 void FibWriter::clear() {
     const Ref<FibRoot> old = impl_->root();
     impl_->rib.clear();
-    impl_->make_direct_at = kMakeDirectAt;
+    impl_->make_large_at = kMakeLargeAt;
     if (!old) return;
     impl_->published.store(0, std::memory_order_release);
     impl_->drop_root(old, true);

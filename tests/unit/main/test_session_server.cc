@@ -99,7 +99,7 @@ TEST_F(Server, OpensASessionAndExecutesCommands) {
 TEST_F(Server, TellsItsVariants) {
     const Programmer shim = Programmer::connect(path_);
     EXPECT_EQ(shim.variants().fib4.view(), table::fib_variant());
-    EXPECT_EQ(shim.variants().fib6.view(), table::fib_variant());
+    EXPECT_EQ(shim.variants().fib6.view(), table::fib6_variant());
     EXPECT_EQ(shim.variants().acl.view(), table::acl_matchers().front().name);
 }
 

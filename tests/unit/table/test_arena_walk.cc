@@ -96,23 +96,20 @@ struct Copy {
     }
 };
 
-TEST_P(Walk, DamagedBytesNeverLeadItOut) {
-    Crowd crowd(GetParam(), 7);
-    FibUnderTest fib(GetParam(), 8 << 20);
-    fill(fib, crowd, 600);
+/// Damages the arena anew in each round; how often that was found out.
+void damage(FibUnderTest& fib, Crowd& crowd, int rounds, unsigned& faults) {
     ASSERT_TRUE(fib.arena.back(fib.arena.header().vrfs, 0));
     Vrf& vrf = fib.arena.record(fib.arena.header().vrfs, 0);
     vrf.generation = 1;
     vrf.tenant = TenantId{0};
-    (GetParam() == IpFamily::ipv4 ? vrf.fib4.unit : vrf.fib6.unit).store(fib.root.load());
+    (fib.family == IpFamily::ipv4 ? vrf.fib4.unit : vrf.fib6.unit).store(fib.root.load());
     const ArenaOffsets offsets = lay_out_arena(fib.arena.header().limits, kUnit);
     const std::size_t used = offsets.heap + fib.arena.used_bytes() + fib.arena.retired_bytes();
     std::mt19937 random(1);
     const auto name = [](SlotKind, std::uint32_t slot) { return std::to_string(slot); };
     Copy copy(fib.arena.view());
     const Copy original(fib.arena.view());
-    unsigned faults = 0;
-    for (int round = 0; round < 3000; ++round) {
+    for (int round = 0; round < rounds; ++round) {
         const unsigned changes = 1 + static_cast<unsigned>(random() % 8);
         std::vector<std::size_t> touched;
         for (unsigned i = 0; i < changes; ++i) {
@@ -132,12 +129,12 @@ TEST_P(Walk, DamagedBytesNeverLeadItOut) {
         if (auto arena = copy.checked()) {
             SeenUnits seen;
             std::size_t routes = 0;
-            const Status walked = walk_fib(*arena, GetParam(), fib.root.load(), seen,
+            const Status walked = walk_fib(*arena, fib.family, fib.root.load(), seen,
                                            [&](const net::IpPrefix&, Leaf) { ++routes; });
             const bool sound = check_arena(*arena, name).has_value();
             if (!walked || !sound) ++faults;
             for (int i = 0; i < 20; ++i) {
-                (void)find_leaf(*arena, GetParam(), fib.root.load(), crowd.address());
+                (void)find_leaf(*arena, fib.family, fib.root.load(), crowd.address());
             }
         } else {
             ++faults;
@@ -146,8 +143,37 @@ TEST_P(Walk, DamagedBytesNeverLeadItOut) {
             std::memcpy(copy.bytes.get() + at, original.bytes.get() + at, 4);
         }
     }
-    EXPECT_GT(faults, 100u);
     EXPECT_EQ(std::memcmp(copy.bytes.get(), original.bytes.get(), copy.size), 0);
+}
+
+TEST_P(Walk, DamagedBytesNeverLeadItOut) {
+    Crowd crowd(GetParam(), 7);
+    FibUnderTest fib(GetParam(), 8 << 20);
+    fill(fib, crowd, 600);
+    unsigned faults = 0;
+    damage(fib, crowd, 3000, faults);
+    EXPECT_GT(faults, 100u);
+}
+
+TEST_P(Walk, DamageInALargeOneNeverLeadsItOut) {
+    Crowd crowd(GetParam(), 8);
+    FibUnderTest fib(GetParam(), 32 << 20);
+    fill(fib, crowd, 300);
+    const bool is_ipv4 = GetParam() == IpFamily::ipv4;
+    for (std::uint32_t i = 0; i < 20000; ++i) {  // sites of few places, some of them crowded
+        auto address = *net::parse_ip(is_ipv4 ? "100.64.0.0" : "2001:db8::");
+        for (std::size_t b = is_ipv4 ? 1 : 4; b < (is_ipv4 ? 4u : 6u); ++b) {
+            address.bytes[b] = static_cast<std::uint8_t>(crowd.random());
+        }
+        if (!is_ipv4) address.bytes[3] = static_cast<std::uint8_t>(i % 64);
+        const auto length = static_cast<std::uint8_t>(is_ipv4 ? 24 + i % 9 : 33 + i % 16);
+        ASSERT_TRUE(fib.writer.insert({net::mask(address, length), length}, crowd.leaf()));
+        if (i % 64 == 0) fib.reclaim();
+    }
+    fib.reclaim();
+    ASSERT_NE(fib.form(), FibForm::trie);
+    unsigned faults = 0;
+    damage(fib, crowd, 60, faults);
 }
 
 TEST(CheckedArena, ACutOneIsRefused) {

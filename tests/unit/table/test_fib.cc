@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/table/fib6_lookup.hh"
 #include "tests/unit/table/fib_fixture.hh"
 #include "tests/unit/table/real_table.hh"
 
@@ -28,31 +29,43 @@ Leaf hop(std::uint32_t id) {
 /// Every variant of the lookups goes through all tests.
 struct Case {
     IpFamily family;
-    const FibVariant* variant;
+    const char* name;
+    const FibVariant* variant4 = nullptr;
+    const Fib6Variant* variant6 = nullptr;
 };
 
 std::vector<Case> cases() {
     std::vector<Case> all;
     for (const FibVariant& variant : fib_variants()) {
-        if (!variant.is_supported()) continue;
-        all.push_back({IpFamily::ipv4, &variant});
-        all.push_back({IpFamily::ipv6, &variant});
+        if (variant.is_supported())
+            all.push_back({IpFamily::ipv4, variant.name, &variant, nullptr});
+    }
+    for (const Fib6Variant* variant : fib6_variants()) {
+        if (variant->is_supported())
+            all.push_back({IpFamily::ipv6, variant->name, nullptr, variant});
     }
     return all;
 }
 
 class Fib : public testing::TestWithParam<Case> {
   protected:
-    Fib() { use_fib_variant(*GetParam().variant); }
-    ~Fib() override { use_fib_variant(before_); }
+    Fib() {
+        if (GetParam().variant4 != nullptr) use_fib_variant(*GetParam().variant4);
+        if (GetParam().variant6 != nullptr) use_fib6_variant(*GetParam().variant6);
+    }
+    ~Fib() override {
+        use_fib_variant(before4_);
+        use_fib6_variant(before6_);
+    }
     static IpFamily family() { return GetParam().family; }
 
   private:
-    const FibVariant& before_ = fib_variant_in_use();
+    const FibVariant& before4_ = fib_variant_in_use();
+    const Fib6Variant& before6_ = fib6_variant_in_use();
 };
 INSTANTIATE_TEST_SUITE_P(Cases, Fib, testing::ValuesIn(cases()), [](const auto& with) {
     std::string name = with.param.family == IpFamily::ipv4 ? "ipv4_" : "ipv6_";
-    for (const char c : std::string(with.param.variant->name)) name += c == '-' ? '_' : c;
+    for (const char c : std::string(with.param.name)) name += c == '-' ? '_' : c;
     return name;
 });
 
@@ -369,6 +382,57 @@ TEST_P(Fib, RandomOperationsInALargeFib) {
         std::vector<IpAddress> all;
         for (const auto& [address, leaf] : model.lengths[32]) all.push_back(address);
         compare(fib, model, all);
+        fib.writer.clear();
+        fib.reclaim();
+        EXPECT_EQ(fib.arena.used_bytes(), 0u);
+    }
+}
+
+// Few places with everything in them: sites and longer, so that what tells few prefixes apart must
+// give way to what tells many apart, and back; with leaves that take little room and much.
+TEST_P(Fib, CrowdedSites) {
+    for (unsigned seed = 0; seed < 3; ++seed) {
+        Crowd crowd(family(), 400 + seed);
+        FibUnderTest fib(family());
+        ModelByLength model;
+        make_large(fib, model);
+        const auto bits = net::address_bits(family());
+        std::vector<IpPrefix> there;
+        for (int i = 0; i < 16000; ++i) {
+            const bool grows = i / 4000 % 2 == 0;
+            IpAddress address = crowd.address();
+            address.bytes[0] = 0x20;
+            address.bytes[1] = 0x01;
+            for (std::size_t b = 2; b < 6u && b < bits / 8u; ++b) {
+                address.bytes[b] = static_cast<std::uint8_t>(crowd.random() % (b < 4 ? 2 : 256));
+            }
+            if (crowd.random() % 3 == 0) address.bytes[4] = 7;  // one of them fuller than others
+            unsigned length = 28 + crowd.random() % 21;
+            if (crowd.random() % 16 == 0) length = 8 + crowd.random() % (bits - 7u);
+            length = std::min<unsigned>(length, bits);
+            IpPrefix prefix{net::mask(address, static_cast<std::uint8_t>(length)),
+                            static_cast<std::uint8_t>(length)};
+            if (grows == (crowd.random() % 8 != 0) || there.empty()) {
+                // Leaves of more than 15 bits all at a time, too.
+                const Leaf leaf = i / 1000 % 3 == 0 ? hop(crowd.random() % 9) : crowd.leaf();
+                ASSERT_TRUE(fib.writer.insert(prefix, leaf));
+                model.lengths[prefix.length].insert_or_assign(prefix.address, leaf);
+                there.push_back(prefix);
+            } else {
+                std::swap(there[crowd.random() % there.size()], there.back());
+                prefix = there.back();
+                there.pop_back();
+                ASSERT_EQ(fib.writer.erase(prefix),
+                          model.lengths[prefix.length].erase(prefix.address) == 1);
+            }
+            compare(fib, model, crowd.around(prefix));
+            if (i % 50 == 0) fib.reclaim();
+            if (i % 1000 != 0) continue;
+            std::vector<IpAddress> addresses;
+            for (const IpPrefix& p : there) addresses.push_back(crowd.around(p)[2]);
+            compare(fib, model, addresses);
+            for (const auto& a : addresses) ASSERT_EQ(fib.lookup(a), model.lookup(a));
+        }
         fib.writer.clear();
         fib.reclaim();
         EXPECT_EQ(fib.arena.used_bytes(), 0u);
