@@ -292,8 +292,8 @@ void PlainLane::look_up(Context& context, const List<Family>& list) noexcept {
 
 namespace {
 
-void send(PortOutput& output, const Frame& frame, std::byte* data, const PlainRun& run,
-          VportId vport) noexcept {
+void queue(PortOutput& output, const Frame& frame, std::byte* data, const PlainRun& run,
+           VportId vport) noexcept {
     const std::size_t at = output.count++;
     output.frames[at] = frame.starting_at(data);
     output.owners[at].rows = run.rows;
@@ -319,7 +319,7 @@ inline bool PlainLane::leave(Context& context, const Entry& entry, table::Leaf l
     Family::decrement_ttl(l3);
     std::byte* const data = write_link(l3, exit);
     if constexpr (!is_ipv4<Family>) store(l3 - 2, Family::kEtherType);
-    send(*exit.output, *entry.frame, data, *entry.run, exit.vport);
+    queue(*exit.output, *entry.frame, data, *entry.run, exit.vport);
     return true;
 }
 
@@ -345,7 +345,7 @@ inline bool PlainLane::encapsulate(Context& context, const Entry& entry,
     finish_outer(outer, exit, outer_length, inner_class, flow_hash);
     exits_.add(exit, length + static_cast<std::uint32_t>(sizeof(net::EthernetHeader)),
                outer_length);
-    send(*way.output, *entry.frame, write_link(outer, way), *entry.run, way.vport);
+    queue(*way.output, *entry.frame, write_link(outer, way), *entry.run, way.vport);
     return true;
 }
 
