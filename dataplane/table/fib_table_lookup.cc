@@ -4,6 +4,7 @@
 //
 // No branch depends on an address, but for the one that finds something out of the ordinary in a
 // burst: a branch (a /24 with longer prefixes in it), or none.
+
 // GCC 12 takes what the intrinsics leave open on purpose for forgotten (its bug 105593).
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -68,7 +69,8 @@ class Default {
 }
 
 /// Loops with few instructions between their loads, so that the CPU has those of the whole burst
-/// under way at once. A word that is a leaf is loaded again as its own item.
+/// under way at once. Where a word is a leaf, it is loaded once more, and that is not looked at: it
+/// may lead on by now.
 FibSettled lookup_baseline(ArenaView arena, const Ref<Fib4Root>* roots,
                            const net::Ipv4Address* addresses, Leaf* leaves,
                            std::size_t count) noexcept {
@@ -94,7 +96,7 @@ FibSettled lookup_baseline(ArenaView arena, const Ref<Fib4Root>* roots,
         const std::uint32_t content = places[i]->load(std::memory_order_acquire);
         const unsigned slot = addresses[i].host() >> 8 & (kFibSlots - 1);
         const std::uint32_t item = FibPageWord{kFibToNarrow}.item_of(content, slot);
-        leaves[i].value = fib_leads_on(words[i]) ? item : content;
+        leaves[i].value = fib_leads_on(words[i]) ? item : words[i];
         none |= leaves[i].value == 0 ? 1u : 0u;
     }
     if ((kinds & kFibToWide) == 0 && none == 0) return {0, true};
