@@ -31,7 +31,7 @@ void lookup_fib6(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
                  std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept;
 constexpr std::size_t kFibBurst = 64;
 
-/// Which variant of the lookups in large VRFs this CPU gets: "AVX2" or "x86-64-v2", say.
+/// Which variant of the lookups in large VRFs this CPU gets: "AVX-512" or "x86-64-v2", say.
 std::string_view fib_variant() noexcept;
 std::string_view fib6_variant() noexcept;
 
