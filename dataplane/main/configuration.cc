@@ -87,7 +87,7 @@ void read_limits(StrictYaml& yaml, Configuration& configuration) {
         inner.number("nexthops", 16, 1u << 24, into(limits.nexthops));
         inner.number("groups", 16, 1u << 24, into(limits.groups));
         inner.number("acl_rules", 1, 1u << 24, into(configuration.max_acl_rules));
-        inner.number("table_megabytes", 16, 200u << 10,
+        inner.number("table_megabytes", 16, 15u << 10,
                      [&](std::uint64_t value) { limits.heap_bytes = value << 20; });
     });
 }
