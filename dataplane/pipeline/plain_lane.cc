@@ -20,8 +20,6 @@ namespace {
 
 using table::Reason;
 
-/// How far ahead of its use a frame's first line is fetched.
-constexpr std::size_t kFramesAhead = 4;
 constexpr std::size_t kShortestFrame = sizeof(net::EthernetHeader) + PlainIpv4::kLeast;
 /// Headers are written in pieces that may reach so far before the frame.
 constexpr std::uint16_t kLeastHeadroom = TunnelExit::kHeader + Exit::kHeader;
@@ -113,12 +111,8 @@ void finish_outer(std::byte* outer, const TunnelExit& exit, std::uint32_t length
     // together.
     std::array<Waiting, kMaxBurst> waiting;
     std::size_t count = 0;
-    for (std::size_t i = 0; i < frames.size() && i < kFramesAhead; ++i) {
-        __builtin_prefetch(frames[i].data);
-    }
     PlainRun* run = nullptr;
     for (std::size_t i = 0; i < frames.size(); ++i) {
-        if (i + kFramesAhead < frames.size()) __builtin_prefetch(frames[i + kFramesAhead].data);
         Frame& frame = frames[i];
         if (frame.length < kShortestFrame || frame.headroom < kLeastHeadroom) [[unlikely]] {
             unknown.add(i);
@@ -182,6 +176,7 @@ template <class Family>
     ++(is_ipv4<Family> ? run.ipv4 : run.ipv6);
     run.bytes += entry.frame->length;
     if (length != size) entry.frame->trim_to(run.l3_offset + length);
+    if constexpr (is_ipv4<Family>) table::prefetch_in_table(run.table4, Family::destination(l3));
     list.entries[list.count] = entry;
     list.destinations[list.count++] = Family::destination(l3);
     return true;

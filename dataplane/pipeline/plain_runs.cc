@@ -73,6 +73,7 @@ void read_vrf(const Context& context, PlainRun& run, const table::Vport*& /*vpor
     run.is_underlay = vrf.underlay != 0;
     run.fib4 = vrf.fib4.load();
     run.fib6 = vrf.fib6.load();
+    run.table4 = table::table_of(context.arena, run.fib4);
 }
 
 }  // namespace

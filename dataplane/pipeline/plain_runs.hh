@@ -27,6 +27,7 @@ struct alignas(64) PlainRun {
     std::uint64_t mac;
     LedgerRows rows;
     const table::VportPolicy* policy;
+    const void* table4;  // of the IPv4 FIB, to be fetched from; null: it has none
     VportId vport;
     TenantId tenant;
     VrfId vrf;

@@ -31,6 +31,16 @@ void lookup_fib6(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
                  std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept;
 constexpr std::size_t kFibBurst = 64;
 
+/// For a burst that is still being put together: fetches what looking `address` up begins with. `table`
+/// is table_of() the FIB's root, which is null for small FIBs and stays the same for as long as the
+/// root does.
+const void* table_of(ArenaView arena, Ref<Fib4Root> root) noexcept;
+inline void prefetch_in_table(const void* table, net::Ipv4Address address) noexcept {
+    constexpr unsigned kShift = 32 - 18;  // kFibTableBits
+    if (table == nullptr) return;
+    __builtin_prefetch(static_cast<const std::uint32_t*>(table) + (address.host() >> kShift));
+}
+
 /// Which variant of the lookups in large VRFs this CPU gets: "AVX-512" or "x86-64-v2", say.
 std::string_view fib_variant() noexcept;
 std::string_view fib6_variant() noexcept;

@@ -262,4 +262,10 @@ const FibVariant& fib_variant_in_use() noexcept {
     return *in_use;
 }
 
+const void* table_of(ArenaView arena, Ref<Fib4Root> root) noexcept {
+    static_assert(kFibTableBits == 18 && sizeof(FibTableWord) == sizeof(std::uint32_t));
+    if (!root || arena.at(root)->form != FibForm::table) return nullptr;
+    return fib_table(*arena.at(root));
+}
+
 }  // namespace wye::table

@@ -17,7 +17,8 @@ class PortIo {
   public:
     virtual ~PortIo() = default;
     /// Fills up to out.size() frames that the caller then owns; returns how many. VLAN tags are in
-    /// the bytes, checksums as on the wire, at least kMinHeadroom before the data.
+    /// the bytes, checksums as on the wire, at least kMinHeadroom before the data, whose first cache
+    /// line it has asked for where it is not at hand.
     virtual std::size_t receive(std::span<pipeline::Frame> out) noexcept = 0;
     /// Takes frames from the front, returns how many; the caller keeps the others. Every frame is
     /// sendable() (the worker has looked).

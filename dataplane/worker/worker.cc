@@ -135,8 +135,7 @@ std::size_t Worker::turn() noexcept {
 }
 
 std::size_t Worker::poll_port(Attached& attached) noexcept {
-    std::array<Frame, kMaxBurst> burst;
-    const std::size_t n = attached.io->receive(burst);
+    const std::size_t n = attached.io->receive(received_);
     if (const std::uint32_t lost = attached.io->take_not_contiguous(); lost > 0) [[unlikely]] {
         for (table::LedgerRow* row : {&shared_.counters.ports[table::port_row(attached.port)],
                                       &shared_.counters.tenants[table::kNoTenantRow]}) {
@@ -145,16 +144,15 @@ std::size_t Worker::poll_port(Attached& attached) noexcept {
         }
     }
     if (n == 0) return 0;
-    pipeline::run_from_port(context_, attached.port, {burst.data(), n});
+    pipeline::run_from_port(context_, attached.port, std::span(received_).first(n));
     transmit_all();
     return n;
 }
 
 std::size_t Worker::poll_host() noexcept {
-    std::array<pipeline::HostFrame, kMaxBurst> burst;
-    const std::size_t n = from_host_.pop(burst);
+    const std::size_t n = from_host_.pop(from_host_burst_);
     if (n == 0) return 0;
-    pipeline::run_from_host(context_, {burst.data(), n});
+    pipeline::run_from_host(context_, std::span(from_host_burst_).first(n));
     transmit_all();
     return n;
 }

@@ -115,6 +115,9 @@ class Worker {
     Descriptor epoll_;
     std::vector<Attached> ports_;
     std::unique_ptr<std::array<pipeline::PortOutput, pipeline::kMaxPorts>> outputs_;
+    // Of the turn. Here, since on the stack they would be filled with their defaults in each.
+    std::array<pipeline::Frame, pipeline::kMaxBurst> received_;
+    std::array<pipeline::HostFrame, pipeline::kMaxBurst> from_host_burst_;
     pipeline::Context context_;
     std::uint64_t neighbor_generation_ = 0;
     std::uint64_t next_tick_ = 0;  // cycles

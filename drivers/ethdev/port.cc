@@ -37,7 +37,7 @@ class EthdevQueue final : public worker::PortIo {
         const std::uint16_t n = rte_eth_rx_burst(port_, queue_, mbufs.data(), wanted);
         std::size_t kept = 0;
         for (std::uint16_t i = 0; i < n; ++i) {
-            if (i + 4 < n) rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + 4], void*));
+            rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
             if (normalize(mbufs[i])) [[likely]] {
                 out[kept++] = frame_of(mbufs[i]);
             } else {
