@@ -37,10 +37,10 @@ bool belongs_to(const PlainRun& run, const Frame& frame) noexcept {
     return ((tags & run.tag_mask) == run.tags) & is_ip(type);
 }
 
+/// Source in the upper half.
 template <class Family>
 std::uint32_t ports_of(const std::byte* l3) noexcept {
-    const auto word = byteswap(load<std::uint32_t>(l3 + Family::kHeader));
-    return word;  // source in the upper half
+    return byteswap(load<std::uint32_t>(l3 + Family::kHeader));
 }
 
 template <class Family>
