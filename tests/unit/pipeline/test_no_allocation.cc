@@ -125,7 +125,7 @@ class NoAllocation : public ::testing::Test {
             frames.push_back(frame_of(packets[i % packets.size()]));
         }
         {
-            const Forbidden armed;
+            [[maybe_unused]] const Forbidden armed;
             run_from_port(router.context, PortId{0}, frames);
         }
         collect();
