@@ -15,7 +15,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kInterposed = false;  // the sanitizer has the allocator
 namespace {
-struct Forbidden {};
+struct [[maybe_unused]] Forbidden {};
 }  // namespace
 #else
 constexpr bool kInterposed = true;
@@ -125,7 +125,7 @@ class NoAllocation : public ::testing::Test {
             frames.push_back(frame_of(packets[i % packets.size()]));
         }
         {
-            [[maybe_unused]] const Forbidden armed;
+            const Forbidden armed;
             run_from_port(router.context, PortId{0}, frames);
         }
         collect();
