@@ -3,11 +3,12 @@
 // one. It says of them what the passes of pipelines.hh say, in fewer steps: whose they are is found
 // once for a row of frames (plain_runs.hh), and where they go once for all that go there (exits.hh).
 //
-//   admit        tags → run; the vport's MAC address; PlainIpv4 or PlainIpv6
+//   admit        tags → run; the vport's MAC address; PlainIpv4 or PlainIpv6 (plain_admit.cc)
 //   match        ingress ACLs of all
 //   look up      destinations of all
-//   leave        exit → TTL, MTU → link header, or encapsulate → output queue
-//   decapsulate  what was for the end of a tunnel, and with its inside once more from `match` on
+//   leave        exit → TTL, MTU → link header, or encapsulate → output queue (plain_leave.cc)
+//   decapsulate  what was for the end of a tunnel (plain_decap.cc), and with its inside once more
+//                from `match` on
 //
 // A packet for which anything else is to be done is given up, unchanged but for its link padding, and
 // the general passes have it: what the lane refuses is decided, counted and answered there alone.
