@@ -38,6 +38,9 @@ def spread_of(runs):
     return (third - first) / middle if middle else float("inf")
 
 
+BATCHES = 3  # so many times the runs of a row are made, if the row is too noisy without
+
+
 def row_of(name, unit, runs, noise, peer=None, peer_runs=None):
     """The median of the runs; beside a peer also the median of the ratios of neighbouring runs, whose
     spread then decides whether anything was measured: what slows both is not noise."""

@@ -6,6 +6,7 @@ import statistics
 from pathlib import Path
 
 import figures
+import parts
 
 FILE = Path(__file__).resolve().parents[1] / "targets.json"
 
@@ -55,8 +56,24 @@ def peer_of(name, match, source, results):
     return None, None
 
 
+def from_pairs(target, name, results, noise):
+    """The row of the benchmark that measures this one and its peer by turns; None if there is none."""
+    if target["judged"] != "ratio" or target["from"]["measure"] != "time":
+        return None
+    for other, result in results.items():
+        if not other.startswith(f"{name}/pairs:"):
+            continue
+        row = parts.row_of_pairs(other, result, noise, target["unit"])
+        row.name, row.why = target["name"], result.error or row.why
+        return row
+    return None
+
+
 def candidate(target, name, match, results, noise):
     source = target["from"]
+    paired = from_pairs(target, name, results, noise)
+    if paired:
+        return paired
     runs = figures_of(results[name], source)
     if not runs:
         return None
@@ -108,7 +125,7 @@ def wanted_of(program, targets):
     for target in targets.values():
         source = target.get("from")
         if source and source["program"] == program:
-            words.append(f"{source['row']}(/peer:.*)?")
+            words.append(f"{source['row']}(/(peer|pairs):.*)?")
             if "peer" in source:
                 words.append(re.sub(r"\\1", "[a-z]+", source["peer"]))
     return "|".join(f"^({word})$" for word in words) or None

@@ -5,7 +5,7 @@
 // such addresses by Zipf's law (exponent 1) from 65 536 of them, nearer to what traffic looks like.
 // Lookups come in bursts of 32, as the pipeline's do; `single` is the slow path's one at a time.
 // WYE_TABLE_FOLDER puts the table into a file in that folder, on hugetlbfs for instance.
-// The peers are DPDK's rte_fib and rte_fib6 (peer_fib.hh).
+// The peers are DPDK's rte_fib and rte_fib6 (peer_fib.hh), each measured by turns with ours (pairs.hh).
 #include <benchmark/benchmark.h>
 
 #include <unistd.h>
@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/table/pairs.hh"
 #include "bench/table/peer_fib.hh"
 #include "dataplane/table/fib.hh"
 #include "dataplane/table/fib6_lookup.hh"
@@ -164,17 +165,31 @@ Ref<typename Family::Root> root_of() {
     return {Table::of(Family::kFamily).root.load()};
 }
 
+/// Ours over all the addresses, a burst at a time.
+template <class Family>
+class Lookups {
+  public:
+    explicit Lookups(Choice choice)
+        : addresses_(own_addresses<Family>(choice)), roots_(kBurst, root_of<Family>()) {}
+    void burst(std::size_t at) {
+        Family::look_up(arena_, roots_, {addresses_.data() + at, kBurst}, leaves_);
+        benchmark::DoNotOptimize(leaves_[0]);
+    }
+
+  private:
+    std::vector<typename Family::Address> addresses_;
+    ArenaView arena_ = Table::of(Family::kFamily).arena.view();
+    std::vector<Ref<typename Family::Root>> roots_;
+    std::vector<Leaf> leaves_ = std::vector<Leaf>(kBurst);
+};
+
 template <class Family>
 void lookup(benchmark::State& state, Choice choice) {
-    const auto addresses = own_addresses<Family>(choice);
-    const ArenaView arena = Table::of(Family::kFamily).arena.view();
-    const std::vector<Ref<typename Family::Root>> roots(kBurst, root_of<Family>());
-    std::vector<Leaf> leaves(kBurst);
+    Lookups<Family> lookups(choice);
     state.SetLabel(std::string(Family::variant()));
     std::size_t at = 0;
     for (auto _ : state) {
-        Family::look_up(arena, roots, {addresses.data() + at, kBurst}, leaves);
-        benchmark::DoNotOptimize(leaves[0]);
+        lookups.burst(at);
         at = (at + kBurst) % kAddresses;
     }
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBurst));
@@ -216,21 +231,26 @@ PeerFib* peer_of(net::IpFamily family) {
 }
 
 template <class Family>
-void lookup_peer(benchmark::State& state, Choice choice) {
+void lookup_pairs(benchmark::State& state, Choice choice) {
     PeerFib* peer = peer_of(Family::kFamily);
     if (peer == nullptr) {
         state.SkipWithError("the peer does not start, or does not take all of the routes");
         return;
     }
-    state.SetLabel(std::string(peer->variant()));
+    state.SetLabel(std::string(Family::variant()) + " beside " + std::string(peer->variant()));
     peer->set_addresses(addresses_for(Family::kFamily, choice));
-    std::size_t at = 0;
-    for (auto _ : state) {
-        peer->look_up(at, kBurst);
-        benchmark::DoNotOptimize(peer->leaves[0]);
-        at = (at + kBurst) % kAddresses;
-    }
-    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBurst));
+    Lookups<Family> lookups(choice);
+    measure_pairs(
+        state, kAddresses,
+        [&] {
+            for (std::size_t at = 0; at < kAddresses; at += kBurst) lookups.burst(at);
+        },
+        [&] {
+            for (std::size_t at = 0; at < kAddresses; at += kBurst) {
+                peer->look_up(at, kBurst);
+                benchmark::DoNotOptimize(peer->leaves[0]);
+            }
+        });
 }
 
 void insert_all(benchmark::State& state, net::IpFamily family) {
@@ -303,11 +323,11 @@ void register_all() {
             name, [run, argument](benchmark::State& state) { run(state, argument); });
     };
     add("fib4/spread", lookup<Family4>, Choice::spread);
-    if (with_peers) add("fib4/spread/peer:rte_fib", lookup_peer<Family4>, Choice::spread);
+    if (with_peers) add("fib4/spread/pairs:rte_fib", lookup_pairs<Family4>, Choice::spread);
     add("fib4/uniform", lookup<Family4>, Choice::uniform);
-    if (with_peers) add("fib4/uniform/peer:rte_fib", lookup_peer<Family4>, Choice::uniform);
+    if (with_peers) add("fib4/uniform/pairs:rte_fib", lookup_pairs<Family4>, Choice::uniform);
     add("fib4/zipf", lookup<Family4>, Choice::zipf);
-    if (with_peers) add("fib4/zipf/peer:rte_fib", lookup_peer<Family4>, Choice::zipf);
+    if (with_peers) add("fib4/zipf/pairs:rte_fib", lookup_pairs<Family4>, Choice::zipf);
     for (const FibVariant& variant : fib_variants()) {
         if (!variant.is_supported()) continue;
         const std::string name = std::string("fib4/spread/variant:") + variant.name;
@@ -315,9 +335,9 @@ void register_all() {
     }
     add("fib4/single", lookup_single<Family4>, Choice::spread);
     add("fib6/spread", lookup<Family6>, Choice::spread);
-    if (with_peers) add("fib6/spread/peer:rte_fib6", lookup_peer<Family6>, Choice::spread);
+    if (with_peers) add("fib6/spread/pairs:rte_fib6", lookup_pairs<Family6>, Choice::spread);
     add("fib6/zipf", lookup<Family6>, Choice::zipf);
-    if (with_peers) add("fib6/zipf/peer:rte_fib6", lookup_peer<Family6>, Choice::zipf);
+    if (with_peers) add("fib6/zipf/pairs:rte_fib6", lookup_pairs<Family6>, Choice::zipf);
     for (const Fib6Variant* variant : fib6_variants()) {
         if (!variant->is_supported()) continue;
         const std::string name = std::string("fib6/spread/variant:") + variant->name;

@@ -107,6 +107,69 @@ class Targets(unittest.TestCase):
             self.assertTrue(row.why)
 
 
+def paired(ours, theirs):
+    made = parts.Result()
+    for ns, peer_ns in zip(ours, theirs):
+        parts.read_entry(made, {"cpu_time": 1.0, "time_unit": "ms", "ns": ns, "peer_ns": peer_ns})
+    return made
+
+
+class Pairs(unittest.TestCase):
+    TARGET = {"name": "x", "judged": "ratio", "sense": "at_most", "must": 1.2, "goal": 0.9,
+              "unit": "ns", "from": {"program": "p", "row": "a/[a-z]+", "measure": "time"}}
+
+    def test_the_ratios_are_judged_and_not_the_runs(self):
+        results = {"a/b": result([7.0] * 3),
+                   "a/b/pairs:them": paired([5.0, 10.0, 20.0], [10.0, 20.0, 40.0])}
+        row = targets.row_from_parts(self.TARGET, results, 0.1)
+        self.assertEqual((row.name, row.ratio, row.value, row.peer), ("x", 0.5, 10.0, "them"))
+        results["a/b/pairs:them"] = paired([5.0, 10.0, 20.0], [10.0, 10.0, 10.0])
+        self.assertIn("the ratio to them", targets.row_from_parts(self.TARGET, results, 0.1).why)
+
+    def test_a_peer_that_fails_is_not_measured(self):
+        broken = parts.Result(error="it does not start")
+        row = targets.row_from_parts(self.TARGET, {"a/b": result([7.0] * 3),
+                                                   "a/b/pairs:them": broken}, 0.1)
+        self.assertEqual((row.value, row.why), (None, "it does not start"))
+
+    def test_noisy_ones_are_repeated_and_only_these(self):
+        asked = []
+
+        def repeat(_command, names, *_):
+            asked.append(names)
+        results = {"a/pairs:x": paired([1.0, 1.0], [1.0, 1.0]),
+                   "b/pairs:x": paired([1.0, 9.0], [1.0, 1.0])}
+        real, parts.repeat = parts.repeat, repeat
+        try:
+            parts.repeat_pairs([], list(results), 2, 0.1, results)
+        finally:
+            parts.repeat = real
+        self.assertEqual(asked, [["a/pairs:x", "b/pairs:x"]] + [["b/pairs:x"]] * 2)
+
+    def test_names_are_taken_literally(self):
+        self.assertEqual(parts.exactly(["a/4", "b+(c)"]), r"^(a/4|b\+\(c\))$")
+
+    def test_whole_path_goes_on_while_it_is_noisy(self):
+        line = whole_path.Line("path-x", "wye", (0, 1), "peer")
+        arguments = type("", (), {"quick": True, "noise": 0.1})
+
+        def turns_of(values):
+            def take(_line, _bench, _makers, results, rounds, _seconds):
+                for _ in range(rounds):
+                    results[0].append(next(values))
+                    results[1].append(1.0)
+            return take
+        real = whole_path.take_turns
+        try:
+            for values, runs, good in (([1.0] * 3, 3, True), ([5.0, 1.0, 9.0] + [5.0] * 3, 6, True),
+                                       ([1.0, 5.0, 9.0] * 3, 9, False)):
+                whole_path.take_turns = turns_of(iter(values))
+                row = whole_path.measure_line(line, None, None, arguments)
+                self.assertEqual((row.runs, row.value is not None), (runs, good))
+        finally:
+            whole_path.take_turns = real
+
+
 class Report(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
