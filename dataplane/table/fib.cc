@@ -306,13 +306,6 @@ void lookup_mixed(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
                   walk_burst<Key6, Fib6Root, net::Ipv6Address>);
 }
 
-template <class Root>
-bool are_one(std::span<const Ref<Root>> roots) noexcept {
-    std::uint32_t differ = 0;
-    for (const Ref<Root> root : roots) differ |= root.unit ^ roots[0].unit;
-    return differ == 0;
-}
-
 }  // namespace
 
 void lookup_fib4(ArenaView arena, std::span<const Ref<Fib4Root>> roots,

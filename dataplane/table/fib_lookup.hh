@@ -27,6 +27,14 @@ struct FibVariant {
     LookupTable lookup_table;
 };
 
+/// Whether a burst, which is not empty, is of one root. Without a branch for each.
+template <class Root>
+bool are_one(std::span<const Ref<Root>> roots) noexcept {
+    std::uint32_t differ = 0;
+    for (const Ref<Root> root : roots) differ |= root.unit ^ roots[0].unit;
+    return differ == 0;
+}
+
 /// The fastest first; the last one is supported everywhere.
 std::span<const FibVariant> fib_variants() noexcept;
 /// For tests and benchmarks, while nobody looks anything up: this one from now on.

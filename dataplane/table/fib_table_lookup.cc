@@ -27,12 +27,6 @@
 namespace wye::table {
 namespace {
 
-bool are_one(const Ref<Fib4Root>* roots, std::size_t count) noexcept {
-    std::uint32_t differ = 0;
-    for (std::size_t i = 0; i < count; ++i) differ |= roots[i].unit ^ roots[0].unit;
-    return differ == 0;
-}
-
 /// What stands for none in a burst. Read before and after the pages: an answer by the default route
 /// takes both loads, and only if nothing was erased in between do they belong together.
 class Default {
@@ -74,7 +68,7 @@ class Default {
 FibSettled lookup_baseline(ArenaView arena, const Ref<Fib4Root>* roots,
                            const net::Ipv4Address* addresses, Leaf* leaves,
                            std::size_t count) noexcept {
-    if (!are_one(roots, count)) return {0, false};
+    if (!are_one(std::span(roots, count))) return {0, false};
     std::array<const FibTableWord*, kFibBurst> places;
     std::array<std::uint32_t, kFibBurst> words;
     const FibTableWord* const table = fib_table(*arena.at(roots[0]));
@@ -213,7 +207,7 @@ WYE_FIB_TARGET FibSettled lookup_avx512(ArenaView arena, const Ref<Fib4Root>* ro
 FibSettled lookup_short(ArenaView arena, const Ref<Fib4Root>* roots,
                         const net::Ipv4Address* addresses, Leaf* leaves,
                         std::size_t count) noexcept {
-    if (!are_one(roots, count)) return {0, false};
+    if (!are_one(std::span(roots, count))) return {0, false};
     std::array<Ref<Fib4Root>, 32> same;
     same.fill(roots[0]);
     std::uint64_t open = 0;
