@@ -123,7 +123,9 @@ struct Family4 {
     using Address = net::Ipv4Address;
     static constexpr net::IpFamily kFamily = net::IpFamily::ipv4;
     static Address address(const net::IpAddress& a) { return a.ipv4(); }
-    static std::string_view variant() { return fib_variant(); }
+    static constexpr const char* kName = "fib4";
+    using Variant = FibVariant;
+    static auto& variants() { return fib_variants; }
     static constexpr auto look_up =
         static_cast<void (*)(ArenaView, std::span<const Ref<Root>>, std::span<const Address>,
                              std::span<Leaf>) noexcept>(lookup_fib4);
@@ -136,7 +138,9 @@ struct Family6 {
     using Address = net::Ipv6Address;
     static constexpr net::IpFamily kFamily = net::IpFamily::ipv6;
     static Address address(const net::IpAddress& a) { return a.ipv6(); }
-    static std::string_view variant() { return fib6_variant(); }
+    static constexpr const char* kName = "fib6";
+    using Variant = Fib6Variant;
+    static auto& variants() { return fib6_variants; }
     static constexpr auto look_up =
         static_cast<void (*)(ArenaView, std::span<const Ref<Root>>, std::span<const Address>,
                              std::span<Leaf>) noexcept>(lookup_fib6);
@@ -186,7 +190,7 @@ class Lookups {
 template <class Family>
 void lookup(benchmark::State& state, Choice choice) {
     Lookups<Family> lookups(choice);
-    state.SetLabel(std::string(Family::variant()));
+    state.SetLabel(std::string(Family::variants().in_use().name));
     std::size_t at = 0;
     for (auto _ : state) {
         lookups.burst(at);
@@ -196,17 +200,22 @@ void lookup(benchmark::State& state, Choice choice) {
 }
 
 /// The same in one of the variants.
-void lookup_variant4(benchmark::State& state, const FibVariant* variant) {
-    const FibVariant& before = fib_variant_in_use();
-    use_fib_variant(*variant);
-    lookup<Family4>(state, Choice::spread);
-    use_fib_variant(before);
+template <class Family>
+void lookup_variant(benchmark::State& state, const typename Family::Variant* variant) {
+    const auto& before = Family::variants().in_use();
+    Family::variants().use(*variant);
+    lookup<Family>(state, Choice::spread);
+    Family::variants().use(before);
 }
-void lookup_variant6(benchmark::State& state, const Fib6Variant* variant) {
-    const Fib6Variant& before = fib6_variant_in_use();
-    use_fib6_variant(*variant);
-    lookup<Family6>(state, Choice::spread);
-    use_fib6_variant(before);
+template <class Family>
+void register_variants() {
+    for (const auto& variant : Family::variants().all()) {
+        if (!variant.is_supported()) continue;
+        const std::string name = std::string(Family::kName) + "/spread/variant:" + variant.name;
+        benchmark::RegisterBenchmark(name.c_str(), [&variant](benchmark::State& state) {
+            lookup_variant<Family>(state, &variant);
+        });
+    }
 }
 
 template <class Family>
@@ -237,7 +246,8 @@ void lookup_pairs(benchmark::State& state, Choice choice) {
         state.SkipWithError("the peer does not start, or does not take all of the routes");
         return;
     }
-    state.SetLabel(std::string(Family::variant()) + " beside " + std::string(peer->variant()));
+    state.SetLabel(std::string(Family::variants().in_use().name) + " beside " +
+                   std::string(peer->variant()));
     peer->set_addresses(addresses_for(Family::kFamily, choice));
     Lookups<Family> lookups(choice);
     measure_pairs(
@@ -362,21 +372,13 @@ void register_all() {
     if (with_peers) add("fib4/uniform/pairs:rte_fib", lookup_pairs<Family4>, Choice::uniform);
     add("fib4/zipf", lookup<Family4>, Choice::zipf);
     if (with_peers) add("fib4/zipf/pairs:rte_fib", lookup_pairs<Family4>, Choice::zipf);
-    for (const FibVariant& variant : fib_variants()) {
-        if (!variant.is_supported()) continue;
-        const std::string name = std::string("fib4/spread/variant:") + variant.name;
-        add(name.c_str(), lookup_variant4, &variant);
-    }
+    register_variants<Family4>();
     add("fib4/single", lookup_single<Family4>, Choice::spread);
     add("fib6/spread", lookup<Family6>, Choice::spread);
     if (with_peers) add("fib6/spread/pairs:rte_fib6", lookup_pairs<Family6>, Choice::spread);
     add("fib6/zipf", lookup<Family6>, Choice::zipf);
     if (with_peers) add("fib6/zipf/pairs:rte_fib6", lookup_pairs<Family6>, Choice::zipf);
-    for (const Fib6Variant* variant : fib6_variants()) {
-        if (!variant->is_supported()) continue;
-        const std::string name = std::string("fib6/spread/variant:") + variant->name;
-        add(name.c_str(), lookup_variant6, variant);
-    }
+    register_variants<Family6>();
     add("fib6/single", lookup_single<Family6>, Choice::spread);
     add("fib4/insert", insert_all, net::IpFamily::ipv4)->Unit(benchmark::kMillisecond);
     add("fib6/insert", insert_all, net::IpFamily::ipv6)->Unit(benchmark::kMillisecond);

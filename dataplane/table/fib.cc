@@ -236,8 +236,8 @@ template <class Key, class Root, class Address>
 /// False: the roots are not all the same table, and nothing was done.
 bool lookup_table(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
                   std::span<const net::Ipv4Address> addresses, std::span<Leaf> leaves) noexcept {
-    const FibSettled settled = fib_variant_in_use().lookup_table(
-        arena, roots.data(), addresses.data(), leaves.data(), roots.size());
+    const FibSettled settled = fib_variants.in_use().look_up(arena, roots.data(), addresses.data(),
+                                                             leaves.data(), roots.size());
     if (settled.open != 0) [[unlikely]] {
         walk_open<Key4>(arena, roots, addresses, leaves, settled.open);
     }
@@ -280,8 +280,8 @@ void lookup_mixed(ArenaView arena, std::span<const Ref<Fib4Root>> roots,
 /// Pages, of one root or of several.
 void lookup_pages(ArenaView arena, std::span<const Ref<Fib6Root>> roots,
                   std::span<const net::Ipv6Address> addresses, std::span<Leaf> leaves) noexcept {
-    const std::uint64_t open = fib6_variant_in_use().lookup_pages(
-        arena, roots.data(), addresses.data(), leaves.data(), roots.size());
+    const std::uint64_t open = fib6_variants.in_use().look_up(arena, roots.data(), addresses.data(),
+                                                              leaves.data(), roots.size());
     if (open != 0) [[unlikely]] {
         walk_open<Key6>(arena, roots, addresses, leaves, open);
     }
@@ -340,11 +340,11 @@ Leaf lookup_fib6(ArenaView arena, Ref<Fib6Root> root, const net::Ipv6Address& ad
 }
 
 std::string_view fib_variant() noexcept {
-    return fib_variant_in_use().name;
+    return fib_variants.in_use().name;
 }
 
 std::string_view fib6_variant() noexcept {
-    return fib6_variant_in_use().name;
+    return fib6_variants.in_use().name;
 }
 
 }  // namespace wye::table

@@ -1,4 +1,4 @@
-// One lookup in a large IPv6 FIB, and the choice between the variants of bursts.
+// One lookup in a large IPv6 FIB, and the list of the variants of bursts.
 #include "dataplane/table/fib6_lookup.hh"
 
 namespace wye::table {
@@ -25,15 +25,8 @@ Fib6Answer answer_of(ArenaView arena, const Fib6Block& block, std::uint64_t bits
     return {own.is_none() ? wide.wide_cover.load(std::memory_order_acquire) : own.value};
 }
 
-const Fib6Variant* const kVariants[] = {&kFib6Avx2, &kFib6Baseline};
-
-const Fib6Variant* fastest() noexcept {
-    const Fib6Variant* const* variant = kVariants;
-    while (!(*variant)->is_supported()) ++variant;
-    return *variant;
-}
-
-const Fib6Variant* in_use = fastest();
+// Copies: those of the other files are constants, so that they are there before these.
+const Fib6Variant kVariants[] = {kFib6Avx2, kFib6Baseline};
 
 }  // namespace
 
@@ -53,14 +46,6 @@ Fib6Answer find_in_pages(ArenaView arena, const FibRoot& root, std::uint64_t hig
     return answer_of(arena, *arena.at(Ref<Fib6Block>{fib6_unit(word)}), high << at);
 }
 
-std::span<const Fib6Variant* const> fib6_variants() noexcept {
-    return kVariants;
-}
-void use_fib6_variant(const Fib6Variant& variant) noexcept {
-    in_use = &variant;
-}
-const Fib6Variant& fib6_variant_in_use() noexcept {
-    return *in_use;
-}
+LookupVariants<LookupPages> fib6_variants{kVariants};
 
 }  // namespace wye::table

@@ -4,10 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include "dataplane/net/address.hh"
 #include "dataplane/table/fib6_page.hh"
+#include "dataplane/table/lookup_variants.hh"
 #include "dataplane/table/nexthop.hh"
 
 namespace wye::table {
@@ -25,18 +25,8 @@ using LookupPages = std::uint64_t (*)(ArenaView arena, const Ref<Fib6Root>* root
                                       const net::Ipv6Address* addresses, Leaf* leaves,
                                       std::size_t count) noexcept;
 
-struct Fib6Variant {
-    const char* name;
-    bool (*is_supported)() noexcept;
-    LookupPages lookup_pages;
-};
-
+using Fib6Variant = LookupVariant<LookupPages>;
 extern const Fib6Variant kFib6Avx2, kFib6Baseline;
-
-/// The fastest first; the last one is supported everywhere.
-std::span<const Fib6Variant* const> fib6_variants() noexcept;
-/// For tests and benchmarks, while nobody looks anything up: this one from now on.
-void use_fib6_variant(const Fib6Variant& variant) noexcept;
-const Fib6Variant& fib6_variant_in_use() noexcept;
+extern LookupVariants<LookupPages> fib6_variants;
 
 }  // namespace wye::table

@@ -1,4 +1,4 @@
-// Inside of the FIB's readers: the choice between variants. Interface: fib.hh.
+// Inside of the readers of large IPv4 FIBs (fib_table.hh): bursts in variants. Interface: fib.hh.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,7 @@
 
 #include "dataplane/net/address.hh"
 #include "dataplane/table/fib_trie.hh"
+#include "dataplane/table/lookup_variants.hh"
 #include "dataplane/table/nexthop.hh"
 
 namespace wye::table {
@@ -21,11 +22,8 @@ using LookupTable = FibSettled (*)(ArenaView arena, const Ref<Fib4Root>* roots,
                                    const net::Ipv4Address* addresses, Leaf* leaves,
                                    std::size_t count) noexcept;
 
-struct FibVariant {
-    const char* name;
-    bool (*is_supported)() noexcept;
-    LookupTable lookup_table;
-};
+using FibVariant = LookupVariant<LookupTable>;
+extern LookupVariants<LookupTable> fib_variants;
 
 /// Whether a burst, which is not empty, is of one root. Without a branch for each.
 template <class Root>
@@ -34,11 +32,5 @@ bool are_one(std::span<const Ref<Root>> roots) noexcept {
     for (const Ref<Root> root : roots) differ |= root.unit ^ roots[0].unit;
     return differ == 0;
 }
-
-/// The fastest first; the last one is supported everywhere.
-std::span<const FibVariant> fib_variants() noexcept;
-/// For tests and benchmarks, while nobody looks anything up: this one from now on.
-void use_fib_variant(const FibVariant& variant) noexcept;
-const FibVariant& fib_variant_in_use() noexcept;
 
 }  // namespace wye::table

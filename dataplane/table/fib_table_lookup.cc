@@ -236,25 +236,9 @@ constexpr FibVariant kVariants[] = {
     {"x86-64-v2", has_baseline, lookup_baseline},
 };
 
-const FibVariant* fastest() noexcept {
-    const FibVariant* variant = kVariants;
-    while (!variant->is_supported()) ++variant;
-    return variant;
-}
-
-const FibVariant* in_use = fastest();
-
 }  // namespace
 
-std::span<const FibVariant> fib_variants() noexcept {
-    return kVariants;
-}
-void use_fib_variant(const FibVariant& variant) noexcept {
-    in_use = &variant;
-}
-const FibVariant& fib_variant_in_use() noexcept {
-    return *in_use;
-}
+LookupVariants<LookupTable> fib_variants{kVariants};
 
 const void* table_of(ArenaView arena, Ref<Fib4Root> root) noexcept {
     static_assert(kFibTableBits == 18 && sizeof(FibTableWord) == sizeof(std::uint32_t));

@@ -36,13 +36,13 @@ struct Case {
 
 std::vector<Case> cases() {
     std::vector<Case> all;
-    for (const FibVariant& variant : fib_variants()) {
+    for (const FibVariant& variant : fib_variants.all()) {
         if (variant.is_supported())
             all.push_back({IpFamily::ipv4, variant.name, &variant, nullptr});
     }
-    for (const Fib6Variant* variant : fib6_variants()) {
-        if (variant->is_supported())
-            all.push_back({IpFamily::ipv6, variant->name, nullptr, variant});
+    for (const Fib6Variant& variant : fib6_variants.all()) {
+        if (variant.is_supported())
+            all.push_back({IpFamily::ipv6, variant.name, nullptr, &variant});
     }
     return all;
 }
@@ -50,18 +50,18 @@ std::vector<Case> cases() {
 class Fib : public testing::TestWithParam<Case> {
   protected:
     Fib() {
-        if (GetParam().variant4 != nullptr) use_fib_variant(*GetParam().variant4);
-        if (GetParam().variant6 != nullptr) use_fib6_variant(*GetParam().variant6);
+        if (GetParam().variant4 != nullptr) fib_variants.use(*GetParam().variant4);
+        if (GetParam().variant6 != nullptr) fib6_variants.use(*GetParam().variant6);
     }
     ~Fib() override {
-        use_fib_variant(before4_);
-        use_fib6_variant(before6_);
+        fib_variants.use(before4_);
+        fib6_variants.use(before6_);
     }
     static IpFamily family() { return GetParam().family; }
 
   private:
-    const FibVariant& before4_ = fib_variant_in_use();
-    const Fib6Variant& before6_ = fib6_variant_in_use();
+    const FibVariant& before4_ = fib_variants.in_use();
+    const Fib6Variant& before6_ = fib6_variants.in_use();
 };
 INSTANTIATE_TEST_SUITE_P(Cases, Fib, testing::ValuesIn(cases()), [](const auto& with) {
     std::string name = with.param.family == IpFamily::ipv4 ? "ipv4_" : "ipv6_";

@@ -65,8 +65,8 @@ struct Case {
 };
 /// IPv4 in every variant, since that is where they differ.
 std::vector<Case> cases() {
-    std::vector<Case> all{{IpFamily::ipv6, &fib_variant_in_use()}};
-    for (const FibVariant& variant : fib_variants()) {
+    std::vector<Case> all{{IpFamily::ipv6, &fib_variants.in_use()}};
+    for (const FibVariant& variant : fib_variants.all()) {
         if (variant.is_supported()) all.push_back({IpFamily::ipv4, &variant});
     }
     return all;
@@ -79,12 +79,12 @@ std::string name_of(const testing::TestParamInfo<Case>& with) {
 
 class FibConcurrent : public testing::TestWithParam<Case> {
   protected:
-    FibConcurrent() { use_fib_variant(*GetParam().variant); }
-    ~FibConcurrent() override { use_fib_variant(before_); }
+    FibConcurrent() { fib_variants.use(*GetParam().variant); }
+    ~FibConcurrent() override { fib_variants.use(before_); }
     static IpFamily family() { return GetParam().family; }
 
   private:
-    const FibVariant& before_ = fib_variant_in_use();
+    const FibVariant& before_ = fib_variants.in_use();
 };
 INSTANTIATE_TEST_SUITE_P(Cases, FibConcurrent, testing::ValuesIn(cases()), name_of);
 
