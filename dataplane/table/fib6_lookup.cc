@@ -32,7 +32,7 @@ const Fib6Variant kVariants[] = {kFib6Avx2, kFib6Baseline};
 
 Fib6Answer find_in_pages(ArenaView arena, const FibRoot& root, std::uint64_t high) noexcept {
     std::uint32_t word =
-        fib6_table(root)[high >> (64 - kFib6RootBits)].load(std::memory_order_acquire);
+        fib_table(root)[high >> (64 - kFib6RootBits)].load(std::memory_order_acquire);
     unsigned at = kFib6RootBits;
     for (; fib6_kind(word) == Fib6Kind::page; at = fib6_page_end(at)) {
         const std::uint64_t index = high >> (64 - fib6_page_end(at)) & (fib6_page_words(at) - 1);

@@ -125,12 +125,4 @@ struct alignas(64) Fib6Branch {
     std::atomic<std::uint32_t> child;  // FibNode at bit 48; 0: none left
 };
 
-/// Behind the root of a large IPv6 FIB.
-inline const Fib6Word* fib6_table(const FibRoot& root) noexcept {
-    return reinterpret_cast<const Fib6Word*>(&root + 1);
-}
-inline Fib6Word* fib6_table(FibRoot& root) noexcept {
-    return reinterpret_cast<Fib6Word*>(&root + 1);
-}
-
 }  // namespace wye::table

@@ -105,7 +105,7 @@ class PagesWalk {
         : arena_(arena), seen_(seen), visit_(visit) {}
 
     Status table(const FibRoot& root, std::uint32_t inherited) {
-        return words(fib6_table(root), kFib6RootWords, 0, 0, inherited);
+        return words(fib_table(root), kFib6RootWords, 0, 0, inherited);
     }
 
   private:
@@ -268,7 +268,7 @@ Status walk_pages(CheckedArena& arena, const FibRoot& root, SeenUnits& seen,
 
 Result<Fib6Answer> find_in_pages(CheckedArena& arena, const FibRoot& root, FibBits key) {
     std::uint32_t word =
-        fib6_table(root)[static_cast<std::size_t>(key >> (128 - kFib6RootBits))].load(
+        fib_table(root)[static_cast<std::size_t>(key >> (128 - kFib6RootBits))].load(
             std::memory_order_acquire);
     unsigned at = kFib6RootBits;
     for (; fib6_kind(word) == Fib6Kind::page; at = fib6_page_end(at)) {

@@ -439,7 +439,7 @@ bool Fib6Writer::change_last(Fib6Word& word, const FibRib::Prefix& prefix, bool 
 }
 
 bool Fib6Writer::change_in(FibRoot& root, const FibRib::Prefix& prefix, bool erased) {
-    Fib6Word* words = fib6_table(root);
+    Fib6Word* words = fib_table(root);
     unsigned from = 0;
     for (const unsigned to : kFib6Stops) {
         if (prefix.length <= to) {
@@ -465,7 +465,7 @@ bool Fib6Writer::change_in(FibRoot& root, const FibRib::Prefix& prefix, bool era
 /// After an erasure: a page with nothing or little left in it gives way to a leaf or a block. Where
 /// there is no room for that it stays.
 void Fib6Writer::tidy(FibRoot& root, FibBits bits) {
-    Fib6Word* words = fib6_table(root);
+    Fib6Word* words = fib_table(root);
     unsigned from = 0;
     for (const unsigned at : kFib6Stops) {
         if (at == kFib6End) return;
@@ -498,18 +498,18 @@ bool Fib6Writer::fill(FibRoot& root) {
     is_published_ = false;
     const std::vector<Leaf> leaves = paint(0, 0, kFib6RootBits, Leaf::none());
     for (Word i = 0; i < leaves.size(); ++i) {
-        fib6_table(root)[i].store(fib6_word_of(leaves[i]), std::memory_order_relaxed);
+        fib_table(root)[i].store(fib6_word_of(leaves[i]), std::memory_order_relaxed);
     }
     return rib_.each_longer(0, 0, kFib6RootBits, [&](FibBits bits) {
         const Word i = index_in(bits, 0, kFib6RootBits);
-        return replace(fib6_table(root)[i], bits, kFib6RootBits, leaves[i]);
+        return replace(fib_table(root)[i], bits, kFib6RootBits, leaves[i]);
     });
 }
 
 void Fib6Writer::drop(FibRoot& root, bool published) {
     is_published_ = published;
     for (Word i = 0; i < kFib6RootWords; ++i) {
-        const Word word = fib6_table(root)[i].load(std::memory_order_relaxed);
+        const Word word = fib_table(root)[i].load(std::memory_order_relaxed);
         if (fib6_kind(word) == Fib6Kind::leaf) continue;
         const FibBits bits = with_index(0, i, kFib6RootBits);
         each_branch(word, bits, kFib6RootBits,

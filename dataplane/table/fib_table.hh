@@ -94,12 +94,4 @@ struct alignas(64) FibBranch {
     std::atomic<std::uint32_t> child;  // FibNode at bit 24; 0: none left
 };
 
-/// Behind the root of a large IPv4 FIB.
-inline const FibTableWord* fib_table(const FibRoot& root) noexcept {
-    return reinterpret_cast<const FibTableWord*>(&root + 1);
-}
-inline FibTableWord* fib_table(FibRoot& root) noexcept {
-    return reinterpret_cast<FibTableWord*>(&root + 1);
-}
-
 }  // namespace wye::table

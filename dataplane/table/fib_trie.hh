@@ -67,6 +67,14 @@ struct alignas(64) FibRoot {
 };
 static_assert(sizeof(FibRoot) == 64);
 
+/// The words behind the root of a large FIB.
+inline const std::atomic<std::uint32_t>* fib_table(const FibRoot& root) noexcept {
+    return reinterpret_cast<const std::atomic<std::uint32_t>*>(&root + 1);
+}
+inline std::atomic<std::uint32_t>* fib_table(FibRoot& root) noexcept {
+    return reinterpret_cast<std::atomic<std::uint32_t>*>(&root + 1);
+}
+
 struct Fib4Root : FibRoot {};
 struct Fib6Root : FibRoot {};
 
