@@ -270,9 +270,7 @@ Word Fib6Writer::take_branch(FibBits bits) {
     held_.push_back({bits, ref.unit, true, true});
     auto& branch = *new (arena_.writable(ref)) Fib6Branch{};
     const bool all = rib_.each_node_in(bits, kFib6End, [&](FibBits place, unsigned position) {
-        FibLeaves leaves;
-        rib_.expand(place, position, leaves);
-        return tries_.put({branch.child, kFib6End, false}, place, position, leaves);
+        return tries_.add_node({branch.child, kFib6End, false}, rib_, place, position);
     });
     return all ? ref.unit : 0;
 }
@@ -407,12 +405,7 @@ bool Fib6Writer::widen_page(Fib6Word& word) {
 bool Fib6Writer::change_branch(Fib6Word& word, unsigned at, Word unit, const FibRib::Prefix& prefix,
                                bool erased) {
     Fib6Branch& branch = *at_unit<Fib6Branch>(unit);
-    const unsigned position = FibRib::position_of(prefix.length);
-    FibLeaves leaves;
-    rib_.expand(prefix.bits, position, leaves);
-    const FibTrieWriter::Trie trie{branch.child, kFib6End, is_published_};
-    if (!erased) return tries_.put(trie, prefix.bits, position, leaves);
-    if (!tries_.shrink(trie, prefix.bits, position, leaves)) return false;
+    if (!tries_.change({branch.child, kFib6End, is_published_}, rib_, prefix, erased)) return false;
     // A branch without a trie does no harm: it stays until there is room for a block without it.
     if (branch.child.load(std::memory_order_relaxed) == 0) (void)rebuild(word, prefix.bits, at);
     return true;

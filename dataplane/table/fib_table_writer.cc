@@ -215,16 +215,13 @@ bool FibTableWriter::add_branch(FibTableWord& word, const FibRib& rib, const Fib
     const auto ref = arena_.allocate<FibBranch>(sizeof(FibBranch));
     if (!ref) return false;
     FibBranch& branch = *new (arena_.writable(ref)) FibBranch{};
-    const unsigned position = FibRib::position_of(prefix.length);
-    FibLeaves leaves;
-    rib.expand(prefix.bits, position, leaves);
     const unsigned slot = fib_group(prefix.bits, kFibTableBits);
     Items items;
     const Word now = word.load(std::memory_order_relaxed);
     load(now, items);
     branch.leaf.store(items[slot], std::memory_order_relaxed);
     items[slot] = kFibToWide | ref.unit;
-    bool done = tries_.put({branch.child, kFibPageEnd, false}, prefix.bits, position, leaves);
+    bool done = tries_.change({branch.child, kFibPageEnd, false}, rib, prefix, false);
     if (done && fib_leads_on(now) && FibPageWord{now}.is_wide()) {
         page_at(now)[slot].store(items[slot], std::memory_order_release);
     } else if (done) {
@@ -245,12 +242,7 @@ bool FibTableWriter::change_branch(FibTableWord& word, std::uint64_t owned, cons
     const Word item = item_at(now, slot);
     if (!fib_leads_on(item)) return add_branch(word, rib, prefix, published);
     FibBranch& branch = branch_at(item);
-    const unsigned position = FibRib::position_of(prefix.length);
-    FibLeaves leaves;
-    rib.expand(prefix.bits, position, leaves);
-    const FibTrieWriter::Trie trie{branch.child, kFibPageEnd, published};
-    if (!erased) return tries_.put(trie, prefix.bits, position, leaves);
-    if (!tries_.shrink(trie, prefix.bits, position, leaves)) return false;
+    if (!tries_.change({branch.child, kFibPageEnd, published}, rib, prefix, erased)) return false;
     if (branch.child.load(std::memory_order_relaxed) != 0) return true;
     page_at(now)[slot].store(branch.leaf.load(std::memory_order_relaxed),
                              std::memory_order_release);

@@ -202,6 +202,15 @@ void FibTrieWriter::release(Word ref, bool published) {
     }
 }
 
+bool FibTrieWriter::change(Trie trie, const FibRib& rib, const FibRib::Prefix& prefix,
+                           bool erased) {
+    const unsigned position = FibRib::position_of(prefix.length);
+    FibLeaves leaves;
+    rib.expand(prefix.bits, position, leaves);
+    return erased ? shrink(trie, prefix.bits, position, leaves)
+                  : put(trie, prefix.bits, position, leaves);
+}
+
 bool FibTrieWriter::put(Trie trie, FibBits bits, unsigned position, const FibLeaves& leaves) {
     std::atomic<Word>* word = &trie.word;
     unsigned from = trie.start;

@@ -28,16 +28,25 @@ class FibTrieWriter {
     };
     using Word = std::uint32_t;
 
-    /// Gives the node at `position` of the address `bits` these leaves; makes it if need be. At
-    /// least one leaf is not none. False: the arena is full, nothing changed.
-    [[nodiscard]] bool put(Trie trie, FibBits bits, unsigned position, const FibLeaves& leaves);
-    /// The same for a node that is there and may lose its last leaf: what becomes empty goes away,
-    /// what has a single child and no leaf is joined with it.
-    [[nodiscard]] bool shrink(Trie trie, FibBits bits, unsigned position, const FibLeaves& leaves);
+    /// The RIB has changed at `prefix`: the node that holds it gets the leaves that the RIB has for it
+    /// now. Unless `erased`, it has routes. False: the arena is full, nothing changed.
+    [[nodiscard]] bool change(Trie trie, const FibRib& rib, const FibRib::Prefix& prefix,
+                              bool erased);
+    /// The same for all of a node's routes, which the trie has none of yet.
+    [[nodiscard]] bool add_node(Trie trie, const FibRib& rib, FibBits bits, unsigned position) {
+        return change(trie, rib, {bits, position + 1}, false);  // any prefix in it will do
+    }
     /// Retires (or frees) all blocks below `word`; the word itself stays.
     void drop(const std::atomic<std::uint32_t>& word, bool published);
 
   private:
+    /// Gives the node at `position` of the address `bits` these leaves; makes it if need be. At
+    /// least one leaf is not none.
+    [[nodiscard]] bool put(Trie trie, FibBits bits, unsigned position, const FibLeaves& leaves);
+    /// The same for a node that is there and may lose its last leaf: what becomes empty goes away,
+    /// what has a single child and no leaf is joined with it.
+    [[nodiscard]] bool shrink(Trie trie, FibBits bits, unsigned position, const FibLeaves& leaves);
+
     /// A node taken apart in private memory.
     struct Image {
         std::uint64_t children = 0, covered = 0, runs = 0, skip = 0;

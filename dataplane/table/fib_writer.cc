@@ -80,12 +80,7 @@ bool FibWriter::Impl::publish_change(const FibRib::Prefix& prefix, bool erased) 
     }
     if (record.form == FibForm::table) return table.change(record, rib, prefix, erased, true);
     if (record.form == FibForm::pages) return pages.change(record, prefix, erased, true);
-    const unsigned position = FibRib::position_of(prefix.length);
-    FibLeaves leaves;
-    rib.expand(prefix.bits, position, leaves);
-    const FibTrieWriter::Trie trie{record.child, 0, true};
-    return erased ? tries.shrink(trie, prefix.bits, position, leaves)
-                  : tries.put(trie, prefix.bits, position, leaves);
+    return tries.change({record.child, 0, true}, rib, prefix, erased);
 }
 
 /// All routes into a root that nobody sees yet.
@@ -94,9 +89,7 @@ bool FibWriter::Impl::fill_root(FibRoot& root) {
     if (root.form == FibForm::table) return table.fill(root, rib);
     if (root.form == FibForm::pages) return pages.fill(root);
     return rib.each_node([&](FibBits bits, unsigned position) {
-        FibLeaves leaves;
-        rib.expand(bits, position, leaves);
-        return tries.put({root.child, 0, false}, bits, position, leaves);
+        return tries.add_node({root.child, 0, false}, rib, bits, position);
     });
 }
 
