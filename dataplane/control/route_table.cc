@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "dataplane/base/check.hh"
+#include "dataplane/base/close_gap.hh"
 
 namespace wye::control {
 
@@ -92,18 +93,12 @@ void RouteTable::put_back(std::uint32_t record) {
 }
 
 std::uint32_t RouteTable::take_out(const net::IpPrefix& prefix) {
-    std::size_t hole = slot_of(prefix, hash_of(prefix));
-    const std::uint32_t record = slots_[hole].record;
+    const std::size_t at = slot_of(prefix, hash_of(prefix));
+    const std::uint32_t record = slots_[at].record;
     WYE_CHECK(record != kFree, "a route is taken out that stands");
-    // What follows without a gap moves into the hole, unless that is before where it belongs.
-    for (std::size_t at = after(hole); slots_[at].record != kFree; at = after(at)) {
-        const std::size_t mask = slots_.size() - 1;
-        const std::size_t from_home = (at - home_of(slots_[at].hash)) & mask;
-        if (from_home < ((at - hole) & mask)) continue;
-        slots_[hole] = slots_[at];
-        hole = at;
-    }
-    slots_[hole] = Slot{};
+    close_gap(
+        slots_, at, [](const Slot& slot) { return slot.record == kFree; },
+        [this](const Slot& slot) { return home_of(slot.hash); });
     if (--size_ == 0) slots_ = {};
     return record;
 }

@@ -1,9 +1,9 @@
 // RouteTable: the routes by command of one VRF, of both families, found by prefix.
 //
 // A full table of the Internet does not fit into a cache, so each line that a change touches is
-// waited for: a route is one line, and its slot is another (open addressing, linear probing, deleted
-// by shifting back: Knuth, The Art of Computer Programming 3, 6.4, algorithm R). prefetch_…() asks
-// for both before they are needed; the executor does so for the commands that follow in a batch.
+// waited for: a route is one line, and its slot is another (open addressing, linear probing,
+// close_gap.hh). prefetch_…() asks for both before they are needed; the executor does so for the
+// commands that follow in a batch.
 //
 // Private memory of the control thread. A route stays where it is as long as it stands.
 #pragma once

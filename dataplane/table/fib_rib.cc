@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "dataplane/base/close_gap.hh"
 #include "dataplane/table/fib_table.hh"
 
 namespace wye::table {
@@ -66,21 +67,16 @@ FibRib::Node& FibRib::add_node(const Place& place) {
     return slots_[i];
 }
 
-/// Of a node that has lost all. Those behind it move up, as far as their homes let them.
+/// Of a node that has lost all.
 void FibRib::remove_node(Node& node) {
     if (--nodes_ == 0) {
         slots_ = {};
         return;
     }
-    const std::size_t mask = slots_.size() - 1;
-    auto hole = static_cast<std::size_t>(&node - slots_.data());
-    node.routes = {};
-    for (std::size_t i = (hole + 1) & mask; !slots_[i].is_free(); i = (i + 1) & mask) {
-        const std::size_t home = home_of(slots_[i].place);
-        if (((i - home) & mask) < ((i - hole) & mask)) continue;
-        std::swap(slots_[hole], slots_[i]);
-        hole = i;
-    }
+    close_gap(
+        slots_, static_cast<std::size_t>(&node - slots_.data()),
+        [](const Node& slot) { return slot.is_free(); },
+        [this](const Node& slot) { return home_of(slot.place); });
     if (nodes_ * 8 < slots_.size()) resize_slots(slots_.size() / 2);
 }
 
