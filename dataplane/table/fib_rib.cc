@@ -141,9 +141,8 @@ std::uint64_t FibRib::slots_of_longer(const Node& node, unsigned position,
                                       unsigned length) noexcept {
     std::uint64_t slots = 0;
     for (const Route& route : node.routes) {
-        const auto own = static_cast<unsigned>(std::bit_width(route.index | 1u)) - 1;
-        if (position + own <= length) continue;
-        slots |= std::uint64_t{1} << ((route.index - (1u << own)) << (kFibStride - own));
+        if (position + route.own_bits() <= length) continue;
+        slots |= std::uint64_t{1} << route.first_slot();
     }
     return slots;
 }
@@ -154,7 +153,7 @@ Leaf FibRib::longest(FibBits bits, unsigned length) const {
         if (const Node* const node = node_at(bits, position)) {
             const unsigned slot = fib_group(bits, position);
             for (auto route = node->routes.rbegin(); route != node->routes.rend(); ++route) {
-                const auto own = static_cast<unsigned>(std::bit_width(route->index | 1u)) - 1;
+                const unsigned own = route->own_bits();
                 const std::uint32_t wanted = 1u << own | slot >> (kFibStride - own);
                 if (position + own <= length && route->index == wanted) return Leaf{route->leaf};
             }
@@ -207,10 +206,7 @@ void FibRib::expand(FibBits bits, unsigned position, FibLeaves& leaves) const {
     const Node* node = find_node(place_of(bits, position));
     if (node == nullptr) return;
     for (const Route& route : node->routes) {  // longer ones come later and overwrite
-        const auto own = static_cast<unsigned>(std::bit_width(route.index | 1u)) - 1;
-        const std::uint32_t slots = 1u << (kFibStride - own);
-        const std::uint32_t first = (route.index - (1u << own)) * slots;
-        std::fill_n(leaves.begin() + first, slots, route.leaf);
+        std::fill_n(leaves.begin() + route.first_slot(), route.slot_count(), route.leaf);
     }
 }
 

@@ -96,6 +96,18 @@ class FibRib {
     struct Route {
         std::uint32_t index;
         std::uint32_t leaf;
+        /// How many bits these are, 1 to 6. The last bit is set for the compiler, which does not know
+        /// that no index is 0 and would test for it.
+        [[nodiscard]] unsigned own_bits() const noexcept {
+            return static_cast<unsigned>(std::bit_width(index | 1u)) - 1;
+        }
+        /// Of those that it covers.
+        [[nodiscard]] unsigned slot_count() const noexcept {
+            return 1u << (kFibStride - own_bits());
+        }
+        [[nodiscard]] unsigned first_slot() const noexcept {
+            return (index - (1u << own_bits())) << (kFibStride - own_bits());
+        }
     };
 
     /// With its routes by index. One without routes leads to others.
@@ -177,8 +189,7 @@ bool FibRib::each_route(FibBits bits, unsigned from, unsigned to, Visit visit) c
         return start | FibBits{slot} << (128 - kFibStride) >> position;
     };
     for (const Route& route : node->routes) {
-        const auto own = static_cast<unsigned>(std::bit_width(route.index | 1u)) - 1;
-        const unsigned first = (route.index - (1u << own)) << (kFibStride - own);
+        const unsigned own = route.own_bits(), first = route.first_slot();
         if (position + own <= from || position + own > to || (meant >> first & 1) == 0) continue;
         if (!visit(at_slot(first), position + own, Leaf{route.leaf})) return false;
     }
