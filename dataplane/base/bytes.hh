@@ -62,6 +62,18 @@ using Be16 = BigEndian<std::uint16_t>;
 using Be32 = BigEndian<std::uint32_t>;
 using Be64 = BigEndian<std::uint64_t>;
 
+/// A word as it lies in memory, at any offset.
+template <class Word>
+inline Word load(const std::byte* data) noexcept {
+    Word word;
+    std::memcpy(&word, data, sizeof word);
+    return word;
+}
+template <class Word>
+inline void store(std::byte* data, Word word) noexcept {
+    std::memcpy(data, &word, sizeof word);
+}
+
 static_assert(sizeof(Be16) == 2 && alignof(Be16) == 1);
 static_assert(sizeof(Be32) == 4 && alignof(Be32) == 1);
 

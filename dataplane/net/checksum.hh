@@ -67,14 +67,6 @@ constexpr Be16 update_checksum(Be16 checksum, Be16 before, Be16 after) noexcept 
     return Be16::from_raw(static_cast<std::uint16_t>(~sum));
 }
 
-/// The IPv4 header checksum after the TTL went down by one: the same for this one case. The TTL is
-/// the high byte of its word, so the sum of the rest goes up by 0x100; 0xffff, which the equation
-/// above never yields, becomes 0x0000.
-constexpr Be16 checksum_after_ttl(Be16 checksum) noexcept {
-    const std::uint32_t sum = std::uint32_t{checksum.raw()} + Be16{0x0100}.raw();
-    return Be16::from_raw(static_cast<std::uint16_t>(sum + (sum >= 0xffff ? 1 : 0)));
-}
-
 /// Pseudo headers of layer-4 checksums (RFC 768, RFC 9293 3.1; RFC 8200 8.1). `length` is of the
 /// layer-4 header and payload.
 PartialSum pseudo_header_sum(Ipv4Address source, Ipv4Address destination, std::uint8_t protocol,

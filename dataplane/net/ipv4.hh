@@ -40,6 +40,19 @@ struct Ipv4Header {
 };
 static_assert(sizeof(Ipv4Header) == 20 && WireFormat<Ipv4Header>);
 
+/// TTL, which is not 0, and checksum in one load and store of their four bytes (RFC 1624): the TTL
+/// goes down by 1, and with it the sum of its word by 0x100, so that the checksum goes up by as much,
+/// which is 1 as it lies in memory. The carry of 0xffff goes around, and what would become 0xffff, which
+/// equation 3 never yields, is 0.
+inline void decrement_ttl(Ipv4Header& ip) noexcept {
+    static_assert(std::endian::native == std::endian::little);
+    static_assert(offsetof(Ipv4Header, checksum) == offsetof(Ipv4Header, ttl) + 2);
+    auto* const at = reinterpret_cast<std::byte*>(&ip) + offsetof(Ipv4Header, ttl);
+    const auto word = load<std::uint32_t>(at);
+    const std::uint32_t around = word >= 0xfffe'0000u ? 0x10000 : 0;
+    store(at, word + 0xffff + around);
+}
+
 constexpr bool in_prefix(Ipv4Address address, std::uint32_t prefix, unsigned length) noexcept {
     return ((address.host() ^ prefix) >> (32 - length)) == 0;  // length 1..32
 }

@@ -12,7 +12,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "dataplane/base/bytes.hh"
 #include "dataplane/net/address.hh"
@@ -28,17 +27,6 @@ namespace wye::pipeline {
 
 // What follows loads several fields at once and picks them from the register.
 static_assert(std::endian::native == std::endian::little);
-
-template <class Word>
-inline Word load(const std::byte* data) noexcept {
-    Word word;
-    std::memcpy(&word, data, sizeof word);
-    return word;
-}
-template <class Word>
-inline void store(std::byte* data, Word word) noexcept {
-    std::memcpy(data, &word, sizeof word);
-}
 
 /// By protocol, the least that a plain packet has behind its IP header; more than there can be, for
 /// protocols of which no packet is plain.
@@ -107,14 +95,8 @@ struct PlainIpv4 {
     static std::uint8_t ttl(const std::byte* l3) noexcept {
         return static_cast<std::uint8_t>(l3[offsetof(net::Ipv4Header, ttl)]);
     }
-    /// TTL and checksum in one load and store of their four bytes (RFC 1624): the TTL goes down by 1,
-    /// and with it the sum of its word by 0x100, so that the checksum goes up by as much, which is 1
-    /// as it lies in memory. The carry of 0xffff goes around, and what would become 0xffff is 0.
     static void decrement_ttl(std::byte* l3) noexcept {
-        std::byte* const at = l3 + offsetof(net::Ipv4Header, ttl);
-        const auto word = load<std::uint32_t>(at);
-        const std::uint32_t around = word >= 0xfffe'0000u ? 0x10000 : 0;
-        store(at, word + 0xffff + around);
+        net::decrement_ttl(net::header<net::Ipv4Header>(l3));
     }
     static constexpr std::size_t kAddresses = offsetof(net::Ipv4Header, source);
 

@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "dataplane/net/checksum.hh"
 #include "dataplane/net/ethernet.hh"
 #include "dataplane/net/ipv4.hh"
 #include "dataplane/net/ipv6.hh"
@@ -21,9 +20,7 @@ void decrement_ttl(Packet& packet) noexcept {
         --net::header<net::Ipv6Header>(packet.l3()).hop_limit;
         return;
     }
-    auto& ip = net::header<net::Ipv4Header>(packet.l3());
-    --ip.ttl;
-    ip.checksum = net::checksum_after_ttl(ip.checksum);
+    net::decrement_ttl(net::header<net::Ipv4Header>(packet.l3()));
 }
 
 Verdict rewrite_link(Packet& packet, const table::NextHop& nexthop,

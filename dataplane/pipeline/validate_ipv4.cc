@@ -1,7 +1,5 @@
 #include "dataplane/pipeline/validate_ipv4.hh"
 
-#include <cstring>
-
 #include "dataplane/net/checksum.hh"
 #include "dataplane/net/ipv4.hh"
 
@@ -35,21 +33,6 @@ bool options_may_pass(std::span<const std::byte> options) noexcept {
     return true;
 }
 
-std::uint64_t load32(const std::byte* data) noexcept {
-    std::uint32_t word;
-    std::memcpy(&word, data, sizeof word);
-    return word;
-}
-
-/// Sum over the header in memory order; its length is a multiple of 4.
-bool header_checksum_is_valid(const std::byte* data, std::size_t length) noexcept {
-    // Five words of 32 bits, and then the options, of which there are hardly ever any.
-    std::uint64_t sum =
-        load32(data) + load32(data + 4) + load32(data + 8) + load32(data + 12) + load32(data + 16);
-    for (std::size_t i = sizeof(net::Ipv4Header); i < length; i += 4) sum += load32(data + i);
-    return net::checksum_is_valid({sum});
-}
-
 }  // namespace
 
 Verdict validate_ipv4(Packet& packet) noexcept {
@@ -67,7 +50,7 @@ Verdict validate_ipv4(Packet& packet) noexcept {
     }
     const auto& ip = net::header<net::Ipv4Header>(packet.l3());
     // RFC 1812 5.2.2: no configuration may switch this off. Silent: no ICMP error.
-    if (!header_checksum_is_valid(packet.l3(), ip.header_length())) {
+    if (!net::checksum_is_valid(net::sum_bytes(bytes.first(ip.header_length())))) {
         return Verdict::drop(Reason::ipv4_checksum);
     }
     apply_layout(packet, layout);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "dataplane/net/checksum.hh"
+#include "dataplane/net/ipv4.hh"
 
 namespace wye::net {
 namespace {
@@ -79,7 +80,14 @@ TEST(Checksum, AfterTtlEqualsTheEquationForEveryChecksum) {
             const Be16 old{static_cast<std::uint16_t>(checksum)};
             const Be16 before{static_cast<std::uint16_t>(ttl << 8 | 17)};
             const Be16 after{static_cast<std::uint16_t>((ttl - 1) << 8 | 17)};
-            ASSERT_EQ(checksum_after_ttl(old).host(), update_checksum(old, before, after).host());
+            Ipv4Header ip{};
+            ip.ttl = static_cast<std::uint8_t>(ttl);
+            ip.protocol = 17;
+            ip.checksum = old;
+            decrement_ttl(ip);
+            ASSERT_EQ(ip.ttl, ttl - 1);
+            ASSERT_EQ(ip.protocol, 17);
+            ASSERT_EQ(ip.checksum.host(), update_checksum(old, before, after).host());
         }
     }
 }
