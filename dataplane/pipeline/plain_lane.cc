@@ -45,14 +45,7 @@ void fill(Query& query, table::Ref<table::Acl> acl, const std::byte* l3) noexcep
 template <class Family>
 void PlainLane::match(Context& context, List<Family>& list) noexcept {
     Burst& burst = *context.burst;
-    auto& queries = [&burst]() -> auto& {
-        if constexpr (is_ipv4<Family>) {
-            return burst.acls4;
-        } else {
-            return burst.acls6;
-        }
-    }
-    ();
+    auto& queries = of_family<Family>(burst.acls4, burst.acls6);
     std::size_t asked = 0;
     for (const Entry& entry : list.all()) {
         if (entry.run->acl) fill<Family>(queries[asked++], entry.run->acl, entry.l3());
@@ -71,7 +64,7 @@ void PlainLane::match(Context& context, List<Family>& list) noexcept {
                 rules = context.counters.rules + table::acl_counter_base(context.arena, acl);
             }
             if (!account_acl(rules, queries[answered++].verdict, entry.length())) [[unlikely]] {
-                ++(is_ipv4<Family> ? entry.run->not_asked4 : entry.run->not_asked6);
+                ++of_family<Family>(entry.run->not_asked4, entry.run->not_asked6);
                 deny(context, entry);
                 continue;
             }
@@ -114,21 +107,8 @@ void look_up_all(table::ArenaView arena, std::span<const table::Ref<table::Fib6R
 template <class Family>
 void PlainLane::look_up(Context& context, const List<Family>& list) noexcept {
     Burst& burst = *context.burst;
-    auto& roots = [&burst]() -> auto& {
-        if constexpr (is_ipv4<Family>) {
-            return burst.roots4;
-        } else {
-            return burst.roots6;
-        }
-    }
-    ();
-    const auto root_of = [](const PlainRun& run) {
-        if constexpr (is_ipv4<Family>) {
-            return run.fib4;
-        } else {
-            return run.fib6;
-        }
-    };
+    auto& roots = of_family<Family>(burst.roots4, burst.roots6);
+    const auto root_of = [](const PlainRun& run) { return of_family<Family>(run.fib4, run.fib6); };
     std::size_t asked = list.count;
     if (runs_.size() - outer_runs_ == 1) {
         // Often there is one flow, and one query is enough.

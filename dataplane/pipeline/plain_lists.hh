@@ -14,6 +14,16 @@ constexpr std::size_t kShortestFrame = sizeof(net::EthernetHeader) + PlainIpv4::
 template <class Family>
 constexpr bool is_ipv4 = std::is_same_v<Family, PlainIpv4>;
 
+/// This family's of two things.
+template <class Family, class A, class B>
+constexpr decltype(auto) of_family(A& ipv4, B& ipv6) noexcept {
+    if constexpr (is_ipv4<Family>) {
+        return (ipv4);
+    } else {
+        return (ipv6);
+    }
+}
+
 /// Source in the upper half.
 template <class Family>
 std::uint32_t ports_of(const std::byte* l3) noexcept {
@@ -31,7 +41,7 @@ template <class Family>
     if (length == 0) [[unlikely]]
         return false;
     PlainRun& run = *entry.run;
-    ++(is_ipv4<Family> ? run.ipv4 : run.ipv6);
+    ++of_family<Family>(run.ipv4, run.ipv6);
     run.bytes += entry.frame->length;
     if (length != size) entry.frame->trim_to(run.l3_offset + length);
     if constexpr (is_ipv4<Family>) table::prefetch_in_table(run.table4, Family::destination(l3));
