@@ -47,23 +47,13 @@ void copy_template(std::byte* outer, const table::Tunnel& tunnel) noexcept {
     }
 }
 
-// Checksums are summed from the template and the inner frame, not from the header just written:
-// what was stored in pieces a moment ago is read back in larger ones only after a wait.
-
 /// `outer` begins with the template; lengths are known to fit.
 void finish_ipv4(std::byte* outer, const table::Tunnel& tunnel, std::uint32_t length,
                  std::optional<std::uint8_t> inner) noexcept {
-    auto& ip = net::header<net::Ipv4Header>(outer);
-    const auto& ready = *reinterpret_cast<const net::Ipv4Header*>(tunnel.header.data());
-    ip.tos = traffic_class_of(ready.tos, inner, tunnel);
-    ip.total_length = Be16{static_cast<std::uint16_t>(length)};
-    // RFC 1624: of what changes, the old word goes as its complement and the new one comes.
-    const std::uint32_t first = std::uint32_t{ready.version_ihl} << 8;
-    const Be16 before{static_cast<std::uint16_t>(first | ready.tos)};
-    const Be16 after{static_cast<std::uint16_t>(first | ip.tos)};
-    ip.checksum = net::checksum_of(net::sum_bytes(std::as_bytes(std::span(&ready, 1))) +
-                                   net::PartialSum{static_cast<std::uint16_t>(~before.raw())} +
-                                   net::sum_word(after) + net::sum_word(ip.total_length));
+    const std::byte* const ready = std::as_bytes(std::span(tunnel.header)).data();
+    const auto configured = net::header<net::Ipv4Header>(ready).tos;
+    finish_outer_ipv4(outer, outer_ipv4_sum(ready), traffic_class_of(configured, inner, tunnel),
+                      length);
 }
 
 void finish_ipv6(std::byte* outer, const table::Tunnel& tunnel, std::uint32_t length,
@@ -76,7 +66,8 @@ void finish_ipv6(std::byte* outer, const table::Tunnel& tunnel, std::uint32_t le
     ip.payload_length = Be16{static_cast<std::uint16_t>(length - sizeof ip)};
 }
 
-/// RFC 7348 5, RFC 8926 3.3: over the whole UDP packet.
+/// RFC 7348 5, RFC 8926 3.3: over the whole UDP packet. Summed from the template and the inner frame,
+/// not from the header just written (finish_outer_ipv4).
 Be16 udp_checksum(const table::Tunnel& tunnel, std::uint16_t l4_offset, const net::UdpHeader& udp,
                   std::span<const std::byte> inner) noexcept {
     const std::uint16_t length = udp.length.host();
@@ -136,8 +127,7 @@ std::optional<table::Reason> encap_tunnel(Packet& packet, const table::Tunnel& t
         finish_ipv6(outer, tunnel, length, traffic_class, packet.flow_hash);
     }
     auto& udp = net::header<net::UdpHeader>(outer + l4_offset);
-    udp.source_port = Be16{tunnel_source_port(packet.flow_hash)};
-    udp.length = Be16{static_cast<std::uint16_t>(length - l4_offset)};
+    finish_outer_udp(outer + l4_offset, packet.flow_hash, length - l4_offset);
     if (tunnel.udp_checksum != 0) udp.checksum = udp_checksum(tunnel, l4_offset, udp, inner);
     describe_outer(packet, ipv4, l4_offset, udp);
     return std::nullopt;

@@ -1,5 +1,4 @@
 // PlainLane, leave: by the exit of a packet's next hop, and into tunnels.
-#include "dataplane/net/checksum.hh"
 #include "dataplane/pipeline/hash_flow.hh"
 #include "dataplane/pipeline/plain_lists.hh"
 #include "dataplane/pipeline/resolve_leaf.hh"
@@ -31,17 +30,9 @@ void finish_outer(std::byte* outer, const TunnelExit& exit, std::uint32_t length
     const auto configured = static_cast<std::uint8_t>(exit.record->header[1]);
     const std::uint8_t tos =
         outer_traffic_class(configured, inner_class, exit.record->copy_dscp != 0);
-    const std::uint32_t first = 0x45u | std::uint32_t{tos} << 8;
-    const std::uint32_t swapped = byteswap(static_cast<std::uint16_t>(length));
-    store(outer, first | swapped << 16);
-    std::uint32_t sum = exit.checksum + first + swapped;
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    store(outer + offsetof(net::Ipv4Header, checksum), static_cast<std::uint16_t>(~sum));
-    std::byte* const udp = outer + sizeof(net::Ipv4Header);
-    store(udp, byteswap(tunnel_source_port(flow_hash)));
-    store(udp + offsetof(net::UdpHeader, length),
-          byteswap(static_cast<std::uint16_t>(length - sizeof(net::Ipv4Header))));
+    constexpr std::uint32_t kIp = sizeof(net::Ipv4Header);
+    finish_outer_ipv4(outer, exit.checksum, tos, length);
+    finish_outer_udp(outer + kIp, flow_hash, length - kIp);
 }
 
 void queue(PortOutput& output, const Frame& frame, std::byte* data, const PlainRun& run,
@@ -109,7 +100,7 @@ void PlainLane::leave_all(Context& context, const List<Family>& list) noexcept {
         const table::Leaf to = *leaf++;
         if (leave<Family>(context, entry, to)) [[likely]]
             continue;
-        ++(is_ipv4<Family> ? entry.run->not_asked4 : entry.run->not_asked6);
+        ++of_family<Family>(entry.run->not_asked4, entry.run->not_asked6);
         if (is_ipv4<Family> && outer_runs_ == 0 && entry.run->is_underlay && !to.is_group() &&
             exits_.find(context, to).kind == ExitKind::local) {
             ends_[end_count_++] = entry;

@@ -4,11 +4,18 @@
 // goes, and counts what was encapsulated. What comes in is judged here alone.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
+#include "dataplane/base/bytes.hh"
 #include "dataplane/base/ids.hh"
+#include "dataplane/net/checksum.hh"
 #include "dataplane/net/ecn.hh"
+#include "dataplane/net/ipv4.hh"
+#include "dataplane/net/udp.hh"
 #include "dataplane/pipeline/packet.hh"
 #include "dataplane/table/arena.hh"
 #include "dataplane/table/counters.hh"
@@ -30,6 +37,35 @@ constexpr std::uint8_t outer_traffic_class(std::uint8_t configured, std::uint8_t
                                            bool copy_dscp) noexcept {
     const std::uint8_t dscp = copy_dscp ? inner : configured;
     return net::with_ecn(dscp, net::encapsulate_ecn(net::ecn_of(inner)));
+}
+
+/// The sum of a ready-made outer IPv4 header without its first word and its length, which depend on
+/// the packet.
+inline std::uint16_t outer_ipv4_sum(const std::byte* ready) noexcept {
+    return net::fold(
+        net::sum_bytes(std::span(ready, sizeof(net::Ipv4Header)).subspan(2 * sizeof(Be16))));
+}
+
+/// Fills in the first word, the length and the checksum of a ready-made outer IPv4 header; `sum` is
+/// outer_ipv4_sum(). `outer` itself is not summed: what was stored in pieces a moment ago is read back
+/// in larger ones only after a wait.
+inline void finish_outer_ipv4(std::byte* outer, std::uint32_t sum, std::uint8_t traffic_class,
+                              std::uint32_t length) noexcept {
+    static_assert(std::endian::native == std::endian::little);
+    const std::uint32_t first = 0x45u | std::uint32_t{traffic_class} << 8;
+    const std::uint32_t swapped = byteswap(static_cast<std::uint16_t>(length));
+    store(outer, first | swapped << 16);
+    sum += first + swapped;
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    store(outer + offsetof(net::Ipv4Header, checksum), static_cast<std::uint16_t>(~sum));
+}
+
+/// Fills in source port and length of the outer UDP header at `udp`; `length` is from there on.
+inline void finish_outer_udp(std::byte* udp, std::uint32_t flow_hash,
+                             std::uint32_t length) noexcept {
+    store(udp, byteswap(tunnel_source_port(flow_hash)));
+    store(udp + offsetof(net::UdpHeader, length), byteswap(static_cast<std::uint16_t>(length)));
 }
 
 /// Puts the tunnel's outer header before `packet.frame`, which begins with the inner frame's
