@@ -5,7 +5,7 @@ A step is a source file: inlined code counts for the file it was written in. Onl
 the pipeline's entry points is counted. Compares with bench/pipeline/instructions.json, and fails
 when a step or a path has grown by more than 5 %, naming it; --write records what is counted now,
 which belongs into the commit that changes it, with its reason. Valgrind hides AVX-512, so these are
-the AVX2 variants'.
+the AVX2 variants'; the code for AVX-512 is counted by count_avx512.py.
 
 usage: count_instructions.py COUNT_PATH [--write]        exit: 0 well, 1 grown, 77 cannot be counted"""
 
@@ -68,16 +68,16 @@ def compiler():
     return subprocess.run(["g++", "-dumpfullversion"], stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-def compare(recorded, counted):
+def compare(recorded, counted, least=LEAST, unit="instructions per packet"):
     """What has grown, in words; what has shrunk is only said."""
     grown = []
     for path, steps in counted.items():
         before = recorded.get(path, {})
         for step, value in steps.items():
             old = before.get(step, 0.0)
-            if value > old * GROWTH and value - old >= LEAST:
-                grown.append(f"{path}: {step} has grown from {old} to {value} instructions per packet")
-            elif value * GROWTH < old and old - value >= LEAST:
+            if value > old * GROWTH and value - old >= least:
+                grown.append(f"{path}: {step} has grown from {old} to {value} {unit}")
+            elif value * GROWTH < old and old - value >= least:
                 print(f"{path}: {step} has shrunk from {old} to {value}; record it with --write")
     return grown
 
