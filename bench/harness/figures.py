@@ -62,6 +62,16 @@ def row_of(name, unit, runs, noise, peer=None, peer_runs=None):
     return row
 
 
+def caches():
+    """{"L1d": bytes, "L2": …} of the CPU that the worker has; empty where the kernel does not say."""
+    found = {}
+    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        if kind != "Instruction":
+            found[f"L{level}" + ("d" if kind == "Data" else "")] = int(size.rstrip("K")) * 1024
+    return found
+
+
 def machine():
     """What the figures are worth nothing without."""
     model = ""
@@ -70,7 +80,7 @@ def machine():
             model = line.partition(":")[2].strip()
             break
     return {"processor": model, "cpus": len(os.sched_getaffinity(0)),
-            "kernel": platform.release(), "load": os.getloadavg()[0]}
+            "kernel": platform.release(), "load": os.getloadavg()[0], "caches": caches()}
 
 
 def format_value(value):

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import figures
+import growth
 import targets
 
 
@@ -85,15 +86,44 @@ def growth_series(rows):
     return families
 
 
-def growth(plot, family, lines, folder):
-    figure, axes = plot.subplots(figsize=(7, 4))
+def thousands(value, _=None):
+    """1, 300, 4 k, 1 M: nobody reads exponents."""
+    for least, suffix in ((1e6, " M"), (1e3, " k")):
+        if value >= least:
+            return f"{value / least:.3g}{suffix}"
+    return f"{value:.3g}"
+
+
+def size_text(size):
+    return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"
+
+
+def mark_caches(axes, axis, caches):
+    """A line where what is used over and over becomes larger than each cache."""
+    for name, size in caches.items():
+        at = growth.crossing(axis, size)
+        if at is None:
+            continue
+        axes.axvline(at, color="grey", linestyle="--", linewidth=1)
+        axes.annotate(f"{name}, {size_text(size)}", (at, 0.02), xycoords=axes.get_xaxis_transform(),
+                      xytext=(3, 0), textcoords="offset points", rotation=90, fontsize=8,
+                      color="dimgrey")
+
+
+def growth_plot(plot, family, lines, caches, folder):
+    """The cost from nothing up, so that twice as high is twice the cost; counts on a log scale."""
+    axis = growth.AXES[family]
+    figure, axes = plot.subplots(figsize=(7, 4.4))
     for name, points in sorted(lines.items()):
-        axes.plot(*zip(*sorted(points)), marker="o", label=name)
+        axes.plot(*zip(*sorted(points)), marker="o", markersize=4, label=name)
     axes.set_xscale("log")
-    axes.set_xlabel(family)
+    axes.xaxis.set_major_formatter(thousands)
+    axes.set_xlabel(axis.label)
     axes.set_ylabel("ns for a packet")
     axes.set_ylim(bottom=0)
     axes.grid(True, alpha=0.3)
+    axes.set_title(f"dashed: the working set outgrows a cache ({axis.words})", fontsize=8)
+    mark_caches(axes, axis, caches)
     axes.legend()
     return save(plot, figure, folder / f"growth-{family}.svg")
 
@@ -110,5 +140,6 @@ def draw(document, folder):
         if path:
             made[section] = [path]
     for family, lines in sorted(growth_series(rows).items()):
-        made.setdefault("growth", []).append(growth(plot, family, lines, folder))
+        made.setdefault("growth", []).append(growth_plot(
+            plot, family, lines, document["machine"].get("caches", {}), folder))
     return made

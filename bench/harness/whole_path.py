@@ -11,6 +11,7 @@ from typing import Callable, Optional
 
 import figures
 import frames
+import growth
 import ovs
 import peers
 from applications import Missing, Workbench
@@ -61,22 +62,19 @@ LINES = [
 ]
 
 
-def growth():
+def growth_lines():
     """How a packet's cost grows with each thing that there can be many of."""
-    for count in (1, 4, 16, 64, 256, 1024, 4096):
-        yield Line(f"growth/tenants/wye/{count}", f"tenants-{count}", ALL, unit="ns")
-    for path, wye in (("path-a", "route4"), ("path-b-geneve", "encap-geneve")):
-        for count in (1, 16, 256, 4096, 16384, FLOWS, 4 * FLOWS, MANY_FLOWS):
-            yield Line(f"growth/flows/{path}/{count}", wye, (0, count), "l3fwd fib", unit="ns")
-    for count in (10, 100, 1000, 10000):
-        yield Line(f"growth/rules/path-b-geneve/{count}", f"encap-geneve-{count}", SIXTY_FOUR_K,
-                   unit="ns")
-    for count in (1000, 10000, 100000, 901899):
-        yield Line(f"growth/routes/path-a/{count}", f"routes-{count}", ALL, f"l3fwd fib of-{count}",
-                   unit="ns")
+    def named(axis, path, wye, window=ALL, peer=None):
+        return [Line(f"growth/{axis}/{path}/{count}", wye.format(count), window or (0, count),
+                     peer and peer.format(count), unit="ns") for count in growth.AXES[axis].points]
+    return [*named("tenants", "wye", "tenants-{}"),
+            *named("flows", "path-a", "route4", None, "l3fwd fib"),
+            *named("flows", "path-b-geneve", "encap-geneve", None, "l3fwd fib"),
+            *named("rules", "path-b-geneve", "encap-geneve-{}", SIXTY_FOUR_K),
+            *named("routes", "path-a", "routes-{}", ALL, "l3fwd fib of-{}")]
 
 
-LINES += growth()
+LINES += growth_lines()
 
 
 def is_growth(line):
@@ -217,11 +215,11 @@ def row_of(line, results, noise):
 
 
 def measure_line(line, bench, makers, arguments):
-    rounds, seconds = (3, 0.25) if arguments.quick else (7, 1.0)
+    rounds, seconds = (3, 0.25) if arguments.quick else (5, 0.5) if is_growth(line) else (7, 1.0)
     print(f"bench: {line.name} …", file=sys.stderr, flush=True)
     results = [], []
     try:
-        for _ in range(figures.BATCHES):
+        for _ in range(2 if is_growth(line) else figures.BATCHES):
             take_turns(line, bench, makers, results, rounds, seconds)
             row = row_of(line, results, arguments.noise)
             if row.value is not None:

@@ -9,11 +9,14 @@ import unittest
 from pathlib import Path
 
 HARNESS = sys.argv.pop(1)
-sys.path.insert(0, HARNESS)
+sys.path[:0] = [HARNESS, str(Path(HARNESS).parent / "pipeline")]
 sys.dont_write_bytecode = True
 
+import count_avx512  # noqa: E402
+import count_instructions  # noqa: E402
 import figures  # noqa: E402
 import frames  # noqa: E402
+import growth  # noqa: E402
 import parts  # noqa: E402
 import plots  # noqa: E402
 import report  # noqa: E402
@@ -170,6 +173,49 @@ class Pairs(unittest.TestCase):
             whole_path.take_turns = real
 
 
+class Avx512(unittest.TestCase):
+    OBJDUMP = """
+match.cc.o:     file format elf64-x86-64
+
+Disassembly of section .text:
+
+0000000000000000 <void wye::table::(anonymous namespace)::match<wye::table::(anonymous namespace)::Simd, 6ul>(wye::table::ArenaView, unsigned long)>:
+   0:\tpush   %rbp
+   1:\tvpxorq %zmm0,%zmm1,%zmm2
+   7:\tret
+
+0000000000000010 <wye::table::look_up(unsigned int) [clone .cold]>:
+  10:\tkmovw  %k1,%eax
+
+0000000000000020 <wye::table::scalar()>:
+  20:\tret
+"""
+
+    def test_functions_that_use_it_are_counted(self):
+        counted = count_avx512.read_objdump(self.OBJDUMP)
+        self.assertEqual(counted, {"match": {"match<Simd, 6ul>": 3, "look_up [clone .cold]": 1}})
+
+    def test_growth_is_named(self):
+        grown = count_instructions.compare({"match": {"a": 100, "b": 20, "c": 100}},
+                                           {"match": {"a": 106, "b": 23, "c": 90, "d": 30}}, 4, "instructions")
+        self.assertEqual(grown, ["match: a has grown from 100 to 106 instructions",
+                                 "match: d has grown from 0.0 to 30 instructions"])
+
+
+class Growth(unittest.TestCase):
+    def test_caches_are_crossed_where_the_working_set_outgrows_them(self):
+        axis = growth.Axis("x", (1, 1000), lambda count: 64 * count, "a line each")
+        self.assertEqual(growth.crossing(axis, 64 * 100), 101)
+        self.assertIsNone(growth.crossing(axis, 64 * 1000))
+        self.assertEqual(growth.crossing(axis, 1), 1)
+
+    def test_each_axis_has_its_lines(self):
+        names = [line.name for line in whole_path.LINES if whole_path.is_growth(line)]
+        for family, axis in growth.AXES.items():
+            ends = {int(name.rpartition("/")[2]) for name in names if name.startswith(f"growth/{family}/")}
+            self.assertEqual(ends, set(axis.points))
+
+
 class Report(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -202,6 +248,15 @@ class Report(unittest.TestCase):
         marked = set(match[2] for match in report.SECTION.finditer(report.PAGE.read_text()))
         sections = {target["section"] for target in targets.load().values()}
         self.assertEqual(marked, sections | {"growth", "machine"})
+
+    def test_a_later_file_adds_rows_and_replaces_those_of_the_same_name(self):
+        again = {**self.document, "rows": [figures.Row("path-a-64k", 30.0, "Mpps").as_json(),
+                                           figures.Row("growth/flows/path-a/65", 12.0, "ns").as_json()]}
+        both = report.merged([self.document, again])
+        values = {row["name"]: row["value"] for row in both["rows"]}
+        self.assertEqual(values, {"path-a-64k": 30.0, "path-b-vxlan-4k": None,
+                                  "growth/flows/path-a/64": 10.0, "growth/flows/path-a/65": 12.0})
+        self.assertIn("| 65 | 12 |", "\n".join(report.render("growth", both, {})))
 
     def test_growth_is_sorted_into_lines(self):
         rows = [figures.Row(**row) for row in self.document["rows"]]
