@@ -11,6 +11,7 @@
 #include "dataplane/base/ids.hh"
 #include "dataplane/pipeline/frame.hh"
 #include "dataplane/pipeline/limits.hh"
+#include "dataplane/pipeline/port_output.hh"
 #include "dataplane/ring/resolve_request.hh"
 #include "dataplane/ring/spsc.hh"
 #include "dataplane/table/arena.hh"
@@ -34,26 +35,6 @@ struct HostFrame {
     Frame frame;
     VportId vport;
     VrfId vrf;
-};
-
-/// Of the port by which a packet entered, and of its tenant (dataplane/table/counters.hh).
-struct alignas(8) LedgerRows {
-    std::uint32_t port, tenant;
-    friend constexpr bool operator==(const LedgerRows&, const LedgerRows&) noexcept = default;
-};
-
-/// Frames on their way out by one port; the worker transmits them after the burst.
-struct PortOutput {
-    /// Room for all that run_held can let go at once (Limits::held_packets), and a few bursts.
-    static constexpr std::size_t kCapacity = 40 * kMaxBurst;
-    std::size_t count = 0;
-    std::array<Frame, kCapacity> frames;
-    /// Whose cells to book when the port takes or refuses the frame.
-    struct Owner {
-        LedgerRows rows;
-        VportId vport;  // by which it leaves
-    };
-    std::array<Owner, kCapacity> owners;
 };
 
 class HoldTable;    // pipeline/hold.hh

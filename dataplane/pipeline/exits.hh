@@ -60,6 +60,9 @@ struct alignas(64) TunnelExit {
     std::uint64_t inner_bytes, outer_bytes;
 };
 
+/// Headers are written in pieces that may reach so far before the packet.
+constexpr std::uint16_t kLeastHeadroom = TunnelExit::kHeader + Exit::kHeader;
+
 class Exits {
   public:
     /// Forgets all exits if anything of what they were made of can have changed.

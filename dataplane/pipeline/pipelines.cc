@@ -1,5 +1,7 @@
 #include "dataplane/pipeline/pipelines.hh"
 
+#include <algorithm>
+
 #include "dataplane/net/ethernet.hh"
 #include "dataplane/pipeline/admit_packet.hh"
 #include "dataplane/pipeline/burst.hh"
@@ -160,30 +162,25 @@ Verdict resume(const Context& context, const Packet& packet, bool due) noexcept 
                : Verdict::go_on();
 }
 
-/// What was taken, added up for packets of one owner in a row.
-void book_taken(Context& context, const PortOutput& output, std::size_t taken) noexcept {
-    for (std::size_t i = 0; i < taken;) {
-        const PortOutput::Owner first = output.owners[i];
-        const std::size_t begin = i;
-        std::uint64_t bytes = 0;
-        do {
-            bytes += output.frames[i++].length;
-        } while (i < taken && output.owners[i].rows == first.rows &&
-                 output.owners[i].vport == first.vport);
-        const std::size_t packets = i - begin;
-        context.counters.ports[first.rows.port].tx.add(packets);
-        context.counters.tenants[first.rows.tenant].tx.add(packets);
-        table::PacketsAndBytes& tx = context.counters.vports[first.vport.value].tx;
-        tx.packets.add(packets);
-        tx.bytes.add(bytes);
-    }
+/// What was taken of one owner's frames.
+void book_taken(Context& context, const PortOutput::Owner& owner,
+                std::span<const Frame> frames) noexcept {
+    if (frames.empty()) return;
+    std::uint64_t bytes = 0;
+    for (const Frame& frame : frames) bytes += frame.length;
+    context.counters.ports[owner.rows.port].tx.add(frames.size());
+    context.counters.tenants[owner.rows.tenant].tx.add(frames.size());
+    table::PacketsAndBytes& tx = context.counters.vports[owner.vport.value].tx;
+    tx.packets.add(frames.size());
+    tx.bytes.add(bytes);
 }
 
-void book_refused(Context& context, const PortOutput::Owner& owner) noexcept {
+void book_refused(Context& context, const PortOutput::Owner& owner, std::size_t frames) noexcept {
     constexpr auto kFull = static_cast<std::size_t>(Reason::port_transmit_full);
-    context.counters.ports[owner.rows.port].drops[kFull].add(1);
-    context.counters.tenants[owner.rows.tenant].drops[kFull].add(1);
-    context.counters.vports[owner.vport.value].drops.add(1);
+    if (frames == 0) return;
+    context.counters.ports[owner.rows.port].drops[kFull].add(frames);
+    context.counters.tenants[owner.rows.tenant].drops[kFull].add(frames);
+    context.counters.vports[owner.vport.value].drops.add(frames);
 }
 
 void begin(Context& context) noexcept {
@@ -256,12 +253,18 @@ void release_held(Context& context) noexcept {
 
 void book_transmitted(Context& context, PortId port, std::size_t taken) noexcept {
     PortOutput& output = (*context.outputs)[port.value];
-    book_taken(context, output, taken);
-    for (std::size_t i = taken; i < output.count; ++i) book_refused(context, output.owners[i]);
+    for (std::size_t i = 0; i < output.owner_count; ++i) {
+        const PortOutput::Owner& owner = output.owners[i];
+        const std::size_t end = output.end_of(i),
+                          until = std::clamp(taken, std::size_t{owner.first}, end);
+        book_taken(context, owner,
+                   std::span(output.frames).subspan(owner.first, until - owner.first));
+        book_refused(context, owner, end - until);
+    }
     if (taken < output.count) {
         context.pool->release({output.frames.data() + taken, output.count - taken});
     }
-    output.count = 0;
+    output.clear();
 }
 
 }  // namespace wye::pipeline

@@ -1,59 +1,112 @@
 // PlainLane, admit: which run's each frame is, and which list's.
+#include <algorithm>
+#include <bit>
+
 #include "dataplane/pipeline/plain_lists.hh"
 
 namespace wye::pipeline {
 namespace {
 
-/// Headers are written in pieces that may reach so far before the frame.
-constexpr std::uint16_t kLeastHeadroom = TunnelExit::kHeader + Exit::kHeader;
-
 bool is_ip(std::uint16_t ether_type) noexcept {
     return (ether_type == PlainIpv4::kEtherType) | (ether_type == PlainIpv6::kEtherType);
 }
 
+std::uint16_t type_of(const PlainRun& run, const Frame& frame) noexcept {
+    return load<std::uint16_t>(frame.data + run.l3_offset - sizeof(Be16));
+}
+
 bool belongs_to(const PlainRun& run, const Frame& frame) noexcept {
     const auto tags = load<std::uint64_t>(frame.data + 2 * sizeof(net::MacAddress));
-    const auto type = load<std::uint16_t>(frame.data + run.l3_offset - sizeof(Be16));
-    return ((tags & run.tag_mask) == run.tags) & is_ip(type);
+    return ((tags & run.tag_mask) == run.tags) & is_ip(type_of(run, frame));
 }
 
 }  // namespace
 
+/// Frames of the burst's first run enter at once, sixteen together where the CPU can; those of others
+/// when all their runs are found together.
 [[gnu::noinline]] void PlainLane::admit(Context& context, std::span<Frame> frames,
                                         Live& unknown) noexcept {
-    // Frames of the burst's first run enter at once, those of others when all their runs are found
-    // together.
-    std::array<Waiting, kMaxBurst> waiting;
-    std::size_t count = 0;
-    PlainRun* run = nullptr;
-    for (std::size_t i = 0; i < frames.size(); ++i) {
-        Frame& frame = frames[i];
-        if (frame.length < kShortestFrame || frame.headroom < kLeastHeadroom) [[unlikely]] {
-            unknown.add(i);
-            continue;
-        }
-        if (run == nullptr || !belongs_to(*run, frame)) [[unlikely]] {
-            Waiting& next = waiting[count];
-            next.frame = &frame;
-            if (!runs_.identify(port_, frame, next.wanted)) {
-                unknown.add(i);
-                continue;
-            }
-            if (run != nullptr) {
-                ++count;
-                continue;
-            }
-            run = runs_.take(next.wanted);
-            runs_.resolve(context);
-        }
-        if (!enter({&frame, run})) [[unlikely]]
-            unknown.add(i);
+    Admission admission;
+    begin_first_run(context, frames[0], admission);
+    std::uint64_t left = (std::uint64_t{1} << frames.size()) - 1;
+    if (is_worth_vectors(frames, admission.run)) left &= ~enter_sixteens(*admission.run, frames);
+    for (; left != 0; left &= left - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(left));
+        if (!enter_or_wait(frames[i], admission)) unknown.add(i);
     }
-    if (count != 0) enter_waiting(context, std::span(waiting).first(count), unknown);
+    if (admission.count != 0) {
+        enter_waiting(context, std::span(admission.waiting).first(admission.count), unknown);
+    }
 }
 
-[[gnu::noinline]] void PlainLane::enter_waiting(Context& context, std::span<const Waiting> waiting,
+/// Whether most frames seem to be the run's, and IPv4: two more of them are.
+bool PlainLane::is_worth_vectors(std::span<const Frame> frames,
+                                 const PlainRun* run) const noexcept {
+    if (check_sixteen_ == nullptr || frames.size() < kSixteen || run == nullptr) return false;
+    const auto seems_so = [run](const Frame& frame) {
+        return frame.length >= kShortestFrame && belongs_to(*run, frame) &&
+               type_of(*run, frame) == PlainIpv4::kEtherType;
+    };
+    return run->is_usable() && seems_so(frames[1]) && seems_so(frames[kSixteen - 1]);
+}
+
+void PlainLane::begin_first_run(Context& context, const Frame& frame,
+                                Admission& admission) noexcept {
+    PlainRuns::Wanted wanted;
+    if (frame.length < kShortestFrame || !runs_.identify(port_, frame, wanted)) return;
+    runs_.find_place(wanted);
+    admission.run = runs_.take(wanted);
+    runs_.resolve(context);
+}
+
+/// False: the general passes classify the frame.
+[[gnu::always_inline]] inline bool PlainLane::enter_or_wait(Frame& frame,
+                                                            Admission& admission) noexcept {
+    if (frame.length < kShortestFrame || frame.headroom < kLeastHeadroom) [[unlikely]]
+        return false;
+    if (admission.run != nullptr && belongs_to(*admission.run, frame)) [[likely]]
+        return enter({&frame, admission.run});
+    Waiting& next = admission.waiting[admission.count];
+    next.frame = &frame;
+    if (!runs_.identify(port_, frame, next.wanted)) return false;
+    ++admission.count;
+    return true;
+}
+
+/// Which of the frames have entered: bit i, frames[i]. Those behind the last sixteen have not.
+[[gnu::noinline]] std::uint64_t PlainLane::enter_sixteens(PlainRun& run,
+                                                          std::span<Frame> frames) noexcept {
+    if (sixteen_of_ != run.mark()) {
+        sixteen_of_ = run.mark();
+        sixteen_run_ = SixteenRun(run);
+    }
+    std::uint64_t entered = 0;
+    for (std::size_t first = 0; first + kSixteen <= frames.size(); first += kSixteen) {
+        Sixteen found;
+        check_sixteen_(&frames[first], sixteen_run_, found);
+        enter_found(run, &frames[first], found);
+        entered |= std::uint64_t{found.plain} << first;
+    }
+    return entered;
+}
+
+inline void PlainLane::enter_found(PlainRun& run, Frame* frames, const Sixteen& found) noexcept {
+    run.ipv4 += static_cast<std::uint32_t>(std::popcount(found.plain));
+    run.bytes += found.bytes;
+    for (std::uint32_t padded = found.plain & ~found.is_whole; padded != 0; padded &= padded - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(padded));
+        frames[i].trim_to(run.l3_offset + found.lengths[i]);
+    }
+    for (std::uint32_t left = found.plain; left != 0; left &= left - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(left));
+        table::prefetch_in_table(run.table4, found.destinations[i]);
+        ipv4_.add({&frames[i], &run}, found.lengths[i], found.destinations[i]);
+    }
+}
+
+[[gnu::noinline]] void PlainLane::enter_waiting(Context& context, std::span<Waiting> waiting,
                                                 Live& unknown) noexcept {
+    for (Waiting& one : waiting) runs_.find_place(one.wanted);
     std::array<PlainRun*, kMaxBurst> runs;
     PlainRun** next = runs.data();
     for (const Waiting& one : waiting) *next++ = runs_.take(one.wanted);

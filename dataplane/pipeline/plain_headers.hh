@@ -1,6 +1,6 @@
 // Which IP packets are plain: what nearly all are. IPv4 without options or IPv6 without extension
-// headers, whole, UDP or TCP with all of its header, no fragment, between addresses with which no
-// rule of validate_ipv4 or validate_ipv6 can be broken, the checksum right.
+// headers, whole, UDP or TCP with all of its header, no fragment, a TTL that is not at its end, between
+// addresses with which no rule of validate_ipv4 or validate_ipv6 can be broken, the checksum right.
 //
 // Whatever is plain passes validate_ipv4 or validate_ipv6 and is transit or the router's own; what is
 // not plain may yet be valid, and those steps say so. All conditions are joined without branches,
@@ -58,6 +58,11 @@ constexpr std::uint32_t outside(std::uint32_t length, std::uint32_t least,
     return (length - least) | (most - length);
 }
 
+/// Bit 31 is set if nobody may forward what has this TTL.
+constexpr std::uint32_t at_its_end(std::uint8_t ttl) noexcept {
+    return std::uint32_t{ttl} - 2;
+}
+
 struct PlainIpv4 {
     using Address = net::Ipv4Address;
     static constexpr net::IpFamily kFamily = net::IpFamily::ipv4;
@@ -74,10 +79,12 @@ struct PlainIpv4 {
         const auto protocol = static_cast<std::uint8_t>(second >> 8);
         // Version 4, five words of header; neither MF nor an offset.
         const std::uint64_t shape = (first & 0xff3f'0000'0000'00ff) ^ 0x45;
-        const std::uint32_t rules =
-            kSpecialOctet4[second >> 32 & 0xff] | kSpecialOctet4[destination & 0xff] |
-            (sum_of(first, second, destination) ^ 0xffffu) |
-            outside(length, kHeader + kLeastPlainPayload[protocol], size) >> 31;
+        const std::uint32_t rules = kSpecialOctet4[second >> 32 & 0xff] |
+                                    kSpecialOctet4[destination & 0xff] |
+                                    (sum_of(first, second, destination) ^ 0xffffu) |
+                                    (outside(length, kHeader + kLeastPlainPayload[protocol], size) |
+                                     at_its_end(static_cast<std::uint8_t>(second))) >>
+                                        31;
         return (shape | rules) == 0 ? length : 0;
     }
     static net::Ipv4Address destination(const std::byte* l3) noexcept {
@@ -91,9 +98,6 @@ struct PlainIpv4 {
     }
     static std::uint8_t traffic_class(const std::byte* l3) noexcept {
         return static_cast<std::uint8_t>(l3[offsetof(net::Ipv4Header, tos)]);
-    }
-    static std::uint8_t ttl(const std::byte* l3) noexcept {
-        return static_cast<std::uint8_t>(l3[offsetof(net::Ipv4Header, ttl)]);
     }
     static void decrement_ttl(std::byte* l3) noexcept {
         net::decrement_ttl(net::header<net::Ipv4Header>(l3));
@@ -130,7 +134,9 @@ struct PlainIpv6 {
         const std::uint32_t rules =
             ((first & 0xf0) ^ 0x60) | kSpecialOctet6[static_cast<std::uint8_t>(l3[8])] |
             kSpecialOctet6[static_cast<std::uint8_t>(l3[24])] |
-            outside(payload, kLeastPlainPayload[protocol], std::min(size, 0xffffu) - kHeader) >> 31;
+            (outside(payload, kLeastPlainPayload[protocol], std::min(size, 0xffffu) - kHeader) |
+             at_its_end(static_cast<std::uint8_t>(first >> 56))) >>
+                31;
         return rules == 0 ? payload + kHeader : 0;
     }
     static const net::Ipv6Address& destination(const std::byte* l3) noexcept {
@@ -146,9 +152,6 @@ struct PlainIpv6 {
     }
     static std::uint8_t traffic_class(const std::byte* l3) noexcept {
         return net::header<net::Ipv6Header>(l3).traffic_class();
-    }
-    static std::uint8_t ttl(const std::byte* l3) noexcept {
-        return static_cast<std::uint8_t>(l3[offsetof(net::Ipv6Header, hop_limit)]);
     }
     static void decrement_ttl(std::byte* l3) noexcept {
         --net::header<net::Ipv6Header>(l3).hop_limit;

@@ -63,7 +63,7 @@ void PlainLane::match(Context& context, List<Family>& list) noexcept {
                 last = acl;
                 rules = context.counters.rules + table::acl_counter_base(context.arena, acl);
             }
-            if (!account_acl(rules, queries[answered++].verdict, entry.length())) [[unlikely]] {
+            if (!account_acl(rules, queries[answered++].verdict, list.lengths[j])) [[unlikely]] {
                 ++of_family<Family>(entry.run->not_asked4, entry.run->not_asked6);
                 deny(context, entry);
                 continue;
@@ -71,6 +71,7 @@ void PlainLane::match(Context& context, List<Family>& list) noexcept {
         }
         if (kept != j) {
             list.entries[kept] = entry;
+            list.lengths[kept] = list.lengths[j];
             list.destinations[kept] = list.destinations[j];
         }
         ++kept;

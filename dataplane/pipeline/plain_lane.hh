@@ -3,10 +3,11 @@
 // one. It says of them what the passes of pipelines.hh say, in fewer steps: whose they are is found
 // once for a row of frames (plain_runs.hh), and where they go once for all that go there (exits.hh).
 //
-//   admit        tags → run; the vport's MAC address; PlainIpv4 or PlainIpv6 (plain_admit.cc)
+//   admit        tags → run; the vport's MAC address; PlainIpv4 or PlainIpv6 (plain_admit.cc), sixteen
+//                frames at once where the CPU can (plain_sixteen.hh)
 //   match        ingress ACLs of all
 //   look up      destinations of all
-//   leave        exit → TTL, MTU → link header, or encapsulate → output queue (plain_leave.cc)
+//   leave        exit → MTU → TTL, link header, or encapsulate → output queue (plain_leave.cc)
 //   decapsulate  what was for the end of a tunnel (plain_decap.cc), and with its inside once more
 //                from `match` on
 //
@@ -25,6 +26,7 @@
 #include "dataplane/pipeline/exits.hh"
 #include "dataplane/pipeline/plain_headers.hh"
 #include "dataplane/pipeline/plain_runs.hh"
+#include "dataplane/pipeline/plain_sixteen.hh"
 
 namespace wye::pipeline {
 
@@ -49,7 +51,14 @@ class PlainLane {
     struct List {
         std::size_t count = 0;
         std::array<Entry, kMaxBurst> entries;
+        std::array<std::uint32_t, kMaxBurst> lengths;  // of the IP packets
         std::array<typename Family::Address, kMaxBurst> destinations;
+        void add(const Entry& entry, std::uint32_t length,
+                 const typename Family::Address& destination) noexcept {
+            entries[count] = entry;
+            lengths[count] = length;
+            destinations[count++] = destination;
+        }
         [[nodiscard]] std::span<const Entry> all() const noexcept {
             return std::span(entries).first(count);
         }
@@ -72,8 +81,21 @@ class PlainLane {
         PlainRuns::Wanted wanted;
     };
 
+    /// Of a burst that is being admitted.
+    struct Admission {
+        PlainRun* run = nullptr;  // the first frame's; null: it has none
+        std::array<Waiting, kMaxBurst> waiting;
+        std::size_t count = 0;
+    };
+
     void admit(Context& context, std::span<Frame> frames, Live& unknown) noexcept;
-    void enter_waiting(Context& context, std::span<const Waiting> waiting, Live& unknown) noexcept;
+    void begin_first_run(Context& context, const Frame& frame, Admission& admission) noexcept;
+    [[gnu::always_inline]] bool enter_or_wait(Frame& frame, Admission& admission) noexcept;
+    [[nodiscard]] bool is_worth_vectors(std::span<const Frame> frames,
+                                        const PlainRun* run) const noexcept;
+    std::uint64_t enter_sixteens(PlainRun& run, std::span<Frame> frames) noexcept;
+    void enter_found(PlainRun& run, Frame* frames, const Sixteen& found) noexcept;
+    void enter_waiting(Context& context, std::span<Waiting> waiting, Live& unknown) noexcept;
     [[gnu::always_inline]] bool enter(const Entry& entry) noexcept;
     template <class Family>
     [[gnu::always_inline]] static bool enter_as(const Entry& entry, List<Family>& list) noexcept;
@@ -86,9 +108,11 @@ class PlainLane {
     template <class Family>
     void leave_all(Context& context, const List<Family>& list) noexcept;
     template <class Family>
-    bool leave(Context& context, const Entry& entry, table::Leaf leaf) noexcept;
+    bool leave(Context& context, const Entry& entry, std::uint32_t length,
+               table::Leaf leaf) noexcept;
     template <class Family>
-    bool encapsulate(Context& context, const Entry& entry, TunnelExit& exit) noexcept;
+    bool encapsulate(Context& context, const Entry& entry, std::uint32_t length,
+                     TunnelExit& exit) noexcept;
     void decapsulate(Context& context) noexcept;
     PlainRun* find_end(Context& context, const Entry& entry) noexcept;
     PlainRun* begin_end(Context& context, const Entry& entry, TunnelEnd& end) noexcept;
@@ -102,6 +126,9 @@ class PlainLane {
     std::span<Frame> frames_;
     PortId port_;
     Live* admitted_ = nullptr;
+    CheckSixteen check_sixteen_ = check_sixteen();
+    std::uint64_t sixteen_of_ = 0;  // the run's mark that sixteen_run_ is of
+    SixteenRun sixteen_run_;
     PlainRuns runs_;
     Exits exits_, underlay_exits_;
     List<PlainIpv4> ipv4_;

@@ -37,25 +37,24 @@ void finish_outer(std::byte* outer, const TunnelExit& exit, std::uint32_t length
 
 void queue(PortOutput& output, const Frame& frame, std::byte* data, const PlainRun& run,
            VportId vport) noexcept {
-    const std::size_t at = output.count++;
-    output.frames[at] = frame.starting_at(data);
-    output.owners[at].rows = run.rows;
-    output.owners[at].vport = vport;
+    output.add(frame.starting_at(data), run.rows, vport);
 }
 
 }  // namespace
 
 template <class Family>
-inline bool PlainLane::leave(Context& context, const Entry& entry, table::Leaf leaf) noexcept {
+inline bool PlainLane::leave(Context& context, const Entry& entry, std::uint32_t length,
+                             table::Leaf leaf) noexcept {
     std::byte* const l3 = entry.l3();
     if (leaf.is_group()) {
         leaf = table::Leaf::of(choose_nexthop(context, leaf, hash_of<Family>(l3)));
     }
     Exit& exit = exits_.find(context, leaf);
-    if (entry.length() > exit.mtu || Family::ttl(l3) <= 1) [[unlikely]]
+    if (length > exit.mtu) [[unlikely]]
         return false;
     if (exit.kind != ExitKind::port) {
-        return exit.kind == ExitKind::tunnel && encapsulate<Family>(context, entry, *exit.tunnel);
+        return exit.kind == ExitKind::tunnel &&
+               encapsulate<Family>(context, entry, length, *exit.tunnel);
     }
     if (exit.output->count == PortOutput::kCapacity) [[unlikely]]
         return false;
@@ -67,14 +66,13 @@ inline bool PlainLane::leave(Context& context, const Entry& entry, table::Leaf l
 }
 
 template <class Family>
-inline bool PlainLane::encapsulate(Context& context, const Entry& entry,
+inline bool PlainLane::encapsulate(Context& context, const Entry& entry, std::uint32_t length,
                                    TunnelExit& exit) noexcept {
     std::byte* const l3 = entry.l3();
     const std::uint32_t flow_hash = hash_of<Family>(l3);
     table::Leaf leaf = exit.leaf;
     if (leaf.is_group()) leaf = table::Leaf::of(choose_nexthop(context, leaf, flow_hash));
     const Exit& way = underlay_exits_.find(context, leaf);
-    const std::uint32_t length = entry.length();
     const std::uint32_t outer_length = length + exit.header_length;
     if (way.kind != ExitKind::port || outer_length > way.mtu ||
         way.output->count == PortOutput::kCapacity) [[unlikely]] {
@@ -95,10 +93,10 @@ inline bool PlainLane::encapsulate(Context& context, const Entry& entry,
 template <class Family>
 void PlainLane::leave_all(Context& context, const List<Family>& list) noexcept {
     for (const table::Leaf leaf : std::span(leaves_).first(list.count)) exits_.prefetch(leaf);
-    const table::Leaf* leaf = leaves_.data();
-    for (const Entry& entry : list.all()) {
-        const table::Leaf to = *leaf++;
-        if (leave<Family>(context, entry, to)) [[likely]]
+    for (std::size_t i = 0; i < list.count; ++i) {
+        const Entry& entry = list.entries[i];
+        const table::Leaf to = leaves_[i];
+        if (leave<Family>(context, entry, list.lengths[i], to)) [[likely]]
             continue;
         ++of_family<Family>(entry.run->not_asked4, entry.run->not_asked6);
         if (is_ipv4<Family> && outer_runs_ == 0 && entry.run->is_underlay && !to.is_group() &&

@@ -45,8 +45,7 @@ template <class Family>
     run.bytes += entry.frame->length;
     if (length != size) entry.frame->trim_to(run.l3_offset + length);
     if constexpr (is_ipv4<Family>) table::prefetch_in_table(run.table4, Family::destination(l3));
-    list.entries[list.count] = entry;
-    list.destinations[list.count++] = Family::destination(l3);
+    list.add(entry, length, Family::destination(l3));
     return true;
 }
 

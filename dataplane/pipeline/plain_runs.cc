@@ -1,6 +1,8 @@
 #include "dataplane/pipeline/plain_runs.hh"
 
-#include <utility>
+#include <emmintrin.h>
+
+#include <bit>
 
 #include "dataplane/net/parse.hh"
 #include "dataplane/pipeline/plain_headers.hh"
@@ -18,9 +20,6 @@ constexpr std::uint64_t tag_mask(unsigned tags) noexcept {
     constexpr std::uint64_t kTag = 0xff0f'ffff;
     return tags == 0 ? 0 : tags == 1 ? kTag : kTag | kTag << 32;
 }
-
-/// No MAC address: the vport cannot be used, and the general steps find out why.
-constexpr std::uint64_t kNoMac = 1;
 
 std::uint64_t as_loaded(const net::MacAddress& mac) noexcept {
     std::uint64_t word = 0;
@@ -68,7 +67,7 @@ void read_policy(const Context& context, PlainRun& run, const table::Vport*& /*v
 }
 
 void read_vrf(const Context& context, PlainRun& run, const table::Vport*& /*vport*/) noexcept {
-    if (run.mac == kNoMac) return;
+    if (!run.is_usable()) return;
     const table::Vrf& vrf = context.arena.record(context.arena.header().vrfs, run.vrf.value);
     run.is_underlay = vrf.underlay != 0;
     run.fib4 = vrf.fib4.load();
@@ -83,13 +82,13 @@ void PlainRuns::begin_burst(const Context& context) noexcept {
     spare_count_ = used_count_ = unresolved_count_ = 0;
 }
 
-inline std::size_t PlainRuns::slot_of(std::uint32_t tag_key) noexcept {
-    return table::vport_key_hash(tag_key) % kSlots;
+inline std::uint32_t PlainRuns::set_of(std::uint32_t tag_key) noexcept {
+    return table::vport_key_hash(tag_key) % (kPlaces / kWays);
 }
 
 PlainRun& PlainRuns::begin(PlainRun& run, std::uint32_t port_row) noexcept {
     run = PlainRun{};
-    run.mac = kNoMac;
+    run.mac = PlainRun::kNoMac;
     run.rows.port = port_row;
     run.state = state_;
     used_[used_count_++] = &run;
@@ -113,10 +112,27 @@ bool PlainRuns::identify(PortId port, const Frame& frame, Wanted& wanted) const 
         table::vport_key(static_cast<std::uint16_t>(port.value), link.vlan, link.inner_vlan);
     wanted.l3_offset = link.payload_offset;
     wanted.port_row = static_cast<std::uint16_t>(table::port_row(port));
-    const PlainRun& slot = slots_[slot_of(wanted.tag_key)];
-    __builtin_prefetch(&slot.state);
-    __builtin_prefetch(&slot);
+    __builtin_prefetch(&sets_[set_of(wanted.tag_key)]);
     return true;
+}
+
+/// Where it is not, it is to be put somewhere in its set: kPlaces + the set.
+void PlainRuns::find_place(Wanted& wanted) const noexcept {
+    const std::uint32_t set = set_of(wanted.tag_key);
+    const auto* keys = reinterpret_cast<const __m128i*>(sets_[set].tag_keys.data());
+    const __m128i key = _mm_set1_epi32(static_cast<int>(wanted.tag_key));
+    const auto are_same = [&](std::size_t i) { return _mm_cmpeq_epi32(keys[i], key); };
+    const __m128i low = _mm_packs_epi32(are_same(0), are_same(1)),
+                  high = _mm_packs_epi32(are_same(2), are_same(3));
+    const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi16(low, high)));
+    if (found == 0) {
+        wanted.place = kPlaces + set;
+        return;
+    }
+    wanted.place = set * kWays + static_cast<std::uint32_t>(std::countr_zero(found));
+    const PlainRun& run = runs_[wanted.place];
+    __builtin_prefetch(&run.state);
+    __builtin_prefetch(&run);
 }
 
 inline bool PlainRuns::is_of(const PlainRun& run, const Wanted& wanted) const noexcept {
@@ -125,25 +141,45 @@ inline bool PlainRuns::is_of(const PlainRun& run, const Wanted& wanted) const no
 }
 
 PlainRun* PlainRuns::take(const Wanted& wanted) noexcept {
-    const std::size_t slot = slot_of(wanted.tag_key);
-    PlainRun *first = &slots_[slot], *second = &slots_[slot ^ 1];
-    if (!is_of(*first, wanted)) std::swap(first, second);
-    if (is_of(*first, wanted)) {
-        if (!first->is_taken) used_[used_count_++] = first;
-        first->is_taken = true;
-        return first;
+    std::uint32_t place = wanted.place;
+    if (place < kPlaces && is_of(runs_[place], wanted)) [[likely]] {
+        PlainRun& run = runs_[place];
+        if (!run.is_taken) used_[used_count_++] = &run;
+        run.is_taken = true;
+        return &run;
     }
-    // What is of an older state gives way first, and what this burst needs does not.
-    const bool keeps_first = first->is_taken || (first->state == state_ && !second->is_taken);
-    PlainRun* const victim = keeps_first ? second : first;
-    PlainRun& run =
-        victim->is_taken ? begin_spare(wanted.port_row) : begin(*victim, wanted.port_row);
+    return &begin(wanted);
+}
+
+/// Looks for its place again: since find_place() the burst may have begun the same run, or one that
+/// took it.
+[[gnu::noinline]] PlainRun& PlainRuns::begin(Wanted wanted) noexcept {
+    find_place(wanted);
+    if (wanted.place < kPlaces && is_of(runs_[wanted.place], wanted)) return runs_[wanted.place];
+    const std::uint32_t set = set_of(wanted.tag_key);
+    std::optional<std::uint32_t> place = wanted.place;
+    if (*place >= kPlaces) place = find_victim(set);
+    // The same tags with other EtherTypes: one of them has the place, others are spare.
+    if (place && runs_[*place].is_taken) place.reset();
+    if (place) sets_[set].tag_keys[*place % kWays] = wanted.tag_key;
+    PlainRun& run = place ? begin(runs_[*place], wanted.port_row) : begin_spare(wanted.port_row);
     run.is_taken = true;
     run.tag_mask = wanted.tag_mask;
     run.tags = wanted.tags;
     run.tag_key = wanted.tag_key;
     run.l3_offset = wanted.l3_offset;
-    return &run;
+    return run;
+}
+
+/// What is of an older state gives way first.
+std::optional<std::uint32_t> PlainRuns::find_victim(std::uint32_t set) const noexcept {
+    std::optional<std::uint32_t> victim;
+    for (std::uint32_t place = set * kWays; place < (set + 1) * kWays; ++place) {
+        if (runs_[place].is_taken) continue;
+        victim = place;
+        if (runs_[place].state != state_) break;
+    }
+    return victim;
 }
 
 PlainRun& PlainRuns::begin(const Context& context, TunnelId tunnel, const PlainRun& outer,
@@ -184,7 +220,7 @@ void PlainRuns::resolve(Context& context) noexcept {
 }
 
 void PlainRuns::prefetch(const Context& context, const PlainRun& run) noexcept {
-    if (run.mac == kNoMac) return;
+    if (!run.is_usable()) return;
     __builtin_prefetch(context.arena.at(run.fib4));
     __builtin_prefetch(context.arena.at(run.fib6));
     __builtin_prefetch(&context.counters.vports[run.vport.value], 1);

@@ -1,7 +1,7 @@
 // PlainRuns: the vports of a burst's plain packets, each found once for all frames with the same tags.
 // What the steps need of a vport is gathered in a run, and what they count is added up there.
 //
-// Runs of ports' frames stay from burst to burst, in slots by their tags, for as long as
+// Runs of ports' frames stay from burst to burst, found by their tags, for as long as
 // TenantRoots::state() is the same. Those that are not there are found in stages over all of them
 // (resolve): each stage reads what the one before it prefetched, so that a burst of many tenants waits
 // for each kind of record once.
@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "dataplane/base/ids.hh"
 #include "dataplane/pipeline/context.hh"
@@ -49,6 +50,12 @@ struct alignas(64) PlainRun {
     std::uint32_t not_asked4, not_asked6;  // of them, those that are not looked up here
     std::uint64_t bytes;                   // of their frames
     bool is_taken;                         // in this burst
+
+    /// No MAC address: the vport cannot be used, and the general steps find out why.
+    static constexpr std::uint64_t kNoMac = 1;
+    [[nodiscard]] bool is_usable() const noexcept { return mac != kNoMac; }
+    /// Never 0. Of a port's frames, runs with the same mark are of the same vport in the same state.
+    [[nodiscard]] std::uint64_t mark() const noexcept { return state << 32 | tag_key; }
 };
 static_assert(sizeof(PlainRun) == 128);
 
@@ -60,15 +67,18 @@ class PlainRuns {
         std::uint32_t tag_key;
         std::uint16_t l3_offset;
         std::uint16_t port_row;
+        std::uint32_t place;
     };
 
     void begin_burst(const Context& context) noexcept;
     /// How many are in use in this burst.
     [[nodiscard]] std::size_t size() const noexcept { return used_count_; }
 
-    /// How the frame is tagged; false: it is no IP packet. Fetches the run's slot.
+    /// How the frame is tagged; false: it is no IP packet. Fetches where find_place() will look.
     bool identify(PortId port, const Frame& frame, Wanted& wanted) const noexcept;
-    /// Resolved already, or by the next resolve().
+    /// Where the run is, if it is there; fetches it.
+    void find_place(Wanted& wanted) const noexcept;
+    /// Resolved already, or by the next resolve(). find_place() comes before it.
     PlainRun* take(const Wanted& wanted) noexcept;
     /// Begins a run for what comes out of this tunnel, in `place` if that is free, else in a spare one.
     PlainRun& begin(const Context& context, TunnelId tunnel, const PlainRun& outer,
@@ -83,18 +93,27 @@ class PlainRuns {
     void count(Context& context) noexcept;
 
   private:
-    static constexpr std::size_t kSlots = 8192;  // the vports of thousands of tenants
+    /// The vports of thousands of tenants, in sets: a run is in any place of the set that its tags
+    /// choose. A set's tags lie in one cache line, apart from the runs, so that finding one touches that
+    /// and the run's two.
+    static constexpr std::uint32_t kPlaces = 8192, kWays = 16;
+    struct alignas(64) Set {
+        std::array<std::uint32_t, kWays> tag_keys;
+    };
     /// A burst's frames can have a run each, and what comes out of their tunnels another.
     static constexpr std::size_t kMost = 2 * kMaxBurst;
-    /// One of the two slots that a run may have; the other is beside it.
-    static std::size_t slot_of(std::uint32_t tag_key) noexcept;
+    static std::uint32_t set_of(std::uint32_t tag_key) noexcept;
+    /// The place of another run, which gives way; nothing: this burst needs them all.
+    [[nodiscard]] std::optional<std::uint32_t> find_victim(std::uint32_t set) const noexcept;
     [[nodiscard]] bool is_of(const PlainRun& run, const Wanted& wanted) const noexcept;
     PlainRun& begin(PlainRun& run, std::uint32_t port_row) noexcept;
     PlainRun& begin_spare(std::uint32_t port_row) noexcept;
+    PlainRun& begin(Wanted wanted) noexcept;
 
     std::uint64_t state_ = 0;
-    std::array<PlainRun, kSlots> slots_{};
-    /// Of tunnels, and of frames whose slot another run of the burst has.
+    std::array<Set, kPlaces / kWays> sets_{};
+    std::array<PlainRun, kPlaces> runs_{};
+    /// Of tunnels' frames, and of frames whose set is full of this burst's runs.
     std::array<PlainRun, kMost> spare_;
     std::size_t spare_count_ = 0;
     std::array<PlainRun*, kMost> used_, unresolved_;

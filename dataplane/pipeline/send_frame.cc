@@ -14,13 +14,13 @@ Verdict send_frame(Context& context, const Packet& packet, VportId vport,
     PortOutput& output = (*context.outputs)[port];
     if (output.count == PortOutput::kCapacity) return Verdict::drop(Reason::port_transmit_full);
     // Member by member: the steps before wrote them so, and a wider load would wait for them all.
+    output.begin_frame({packet.port_row, packet.tenant_row}, vport);
     Frame& frame = output.frames[output.count];
     frame.data = packet.frame.data;
     frame.length = packet.frame.length;
     frame.headroom = packet.frame.headroom;
     frame.tailroom = packet.frame.tailroom;
     frame.buffer = packet.frame.buffer;
-    output.owners[output.count] = {{packet.port_row, packet.tenant_row}, vport};
     ++output.count;
     return Verdict::sent();
 }

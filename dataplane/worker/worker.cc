@@ -182,15 +182,14 @@ void Worker::transmit(Attached& attached) noexcept {
     PortOutput& output = (*outputs_)[attached.port.value];
     // What the device cannot take goes behind the rest, which keeps its order; it is then booked
     // with what the queue had no room for.
-    std::size_t sendable = 0;
-    for (std::size_t i = 0; i < output.count; ++i) {
-        if (!attached.io->sendable(output.frames[i])) [[unlikely]]
-            continue;
-        if (i != sendable) [[unlikely]] {
-            std::swap(output.frames[i], output.frames[sendable]);
-            std::swap(output.owners[i], output.owners[sendable]);
+    std::size_t sendable = output.count;
+    for (std::size_t i = 0; i < sendable;) {
+        if (attached.io->sendable(output.frames[i])) [[likely]] {
+            ++i;
+        } else {
+            output.move_to_end(i);
+            --sendable;
         }
-        ++sendable;
     }
     const std::size_t taken = attached.io->transmit({output.frames.data(), sendable});
     pipeline::book_transmitted(context_, attached.port, taken);

@@ -346,7 +346,8 @@ void TestRouter::transmit() {
         PortOutput& output = (*outputs_)[port];
         const std::size_t n = output.count;
         for (std::size_t i = 0; i < n; ++i) {
-            sent.push_back({port, output.owners[i].vport, bytes_of(output.frames[i])});
+            sent.push_back(
+                {port, output.owners[output.owner_index_of(i)].vport, bytes_of(output.frames[i])});
         }
         const std::vector<Frame> frames(output.frames.begin(),
                                         output.frames.begin() + static_cast<std::ptrdiff_t>(n));

@@ -28,9 +28,7 @@ std::atomic<int> held_due{0};
 std::atomic<std::uint64_t> not_taken{0};
 
 void put(Context& context, std::uint32_t port, const Frame& frame) {
-    PortOutput& output = (*context.outputs)[port];
-    output.frames[output.count] = frame;
-    output.owners[output.count++] = {{1, 1}, VportId{0}};
+    (*context.outputs)[port].add(frame, {1, 1}, VportId{0});
 }
 }  // namespace
 
@@ -57,7 +55,7 @@ void book_transmitted(Context& context, PortId port, std::size_t taken) noexcept
     PortOutput& output = (*context.outputs)[port.value];
     not_taken += output.count - taken;
     context.pool->release({output.frames.data() + taken, output.count - taken});
-    output.count = 0;
+    output.clear();
 }
 
 }  // namespace wye::pipeline
