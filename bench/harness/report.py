@@ -78,7 +78,8 @@ def growth_tables(rows):
 def section_of(name, wanted):
     """Of a row without a target."""
     for beginning, section in (("table-fib/", "fib"), ("table-acl/", "acl"),
-                               ("path-", "whole-path"), ("pipeline-", "whole-path")):
+                               ("path-", "whole-path"), ("pipeline-", "whole-path"),
+                               ("linux-", "whole-path")):
         if name.startswith(beginning):
             return section == wanted
     return False

@@ -12,6 +12,7 @@ from typing import Callable, Optional
 import figures
 import frames
 import growth
+import linux_kernel
 import ovs
 import peers
 from applications import Missing, Workbench
@@ -59,6 +60,8 @@ LINES = [
     *(Line(f"path-a-{size}-bytes", "sizes", window_of_size(number), "testpmd io sizes",
            quick=False) for number, size in enumerate(SIZES)),
     Line("path-a-imix", "sizes", (len(SIZES) * EACH, 4096), "testpmd io sizes", quick=False),
+    Line("linux-forwarding", "route-few", FOUR_K, "linux"),
+    Line("linux-forwarding-64k", "route4", SIXTY_FOUR_K, "linux real", quick=False),
 ]
 
 
@@ -128,7 +131,7 @@ class Makers:
             "one": self.workers, "two": self.workers, "testpmd io": self.testpmd,
             "testpmd io sizes": self.testpmd_sizes, "l3fwd fib": self.l3fwd,
             "l3fwd fib6": self.l3fwd6, "routes": self.routes, "l3fwd fib of": self.l3fwd_of,
-            "ovs": self.open_vswitch}[kind]
+            "ovs": self.open_vswitch, "linux": self.linux, "linux real": self.linux_real}[kind]
         return maker(name, rest)
 
     def route(self, name, rest):
@@ -186,6 +189,12 @@ class Makers:
 
     def l3fwd6(self, *_):
         return peers.l3fwd(self.bench, self.flows6(), {4: self.few(4), 6: self.table(6)})
+
+    def linux(self, *_):
+        return linux_kernel.LinuxForwarding(self.bench, self.flows_few(), self.few())
+
+    def linux_real(self, *_):
+        return linux_kernel.LinuxForwarding(self.bench, self.flows4(), self.table(4))
 
     def open_vswitch(self, *_):
         return ovs.OpenVswitch(self.bench, self.flows4(), self.addresses(4)[:FOUR_K[1]])

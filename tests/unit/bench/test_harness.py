@@ -17,6 +17,7 @@ import count_instructions  # noqa: E402
 import figures  # noqa: E402
 import frames  # noqa: E402
 import growth  # noqa: E402
+import linux_kernel  # noqa: E402
 import parts  # noqa: E402
 import plots  # noqa: E402
 import report  # noqa: E402
@@ -214,6 +215,14 @@ class Growth(unittest.TestCase):
         for family, axis in growth.AXES.items():
             ends = {int(name.rpartition("/")[2]) for name in names if name.startswith(f"growth/{family}/")}
             self.assertEqual(ends, set(axis.points))
+
+
+class Linux(unittest.TestCase):
+    def test_routes_are_spread_over_the_next_hops_as_ours_are(self):
+        lines = list(linux_kernel.commands(["10.0.0.0/8", "192.0.2.0/24"]))
+        self.assertEqual(lines[-2:], ["route add 10.0.0.0/8 nhid 1", "route add 192.0.2.0/24 nhid 178"])
+        self.assertIn("nexthop add id 178 via 169.254.1.177 dev out", lines)
+        self.assertIn("link add in address 02:00:00:00:00:01 type ifb", lines)
 
 
 class Report(unittest.TestCase):
