@@ -23,6 +23,8 @@
 #include <string>
 #include <vector>
 
+#include "bench/table/rule_sets.hh"
+#include "dataplane/net/ip_protocol.hh"
 #include "tests/programmer/programmer.hh"
 
 namespace wye::testing {
@@ -56,18 +58,42 @@ std::size_t spread(std::size_t number, std::size_t among) {
     return static_cast<std::uint32_t>(number * 2654435761u) % among;
 }
 
-/// Denials of TCP and UDP from blocks where the frames come from, to ports where they do not go, and
-/// at last a permission: each rule must be ruled out by more than its protocol.
+/// Whether frames of frames.py may match: UDP from 172.16.0.0/12, ports from 1024 on, to port 443.
+bool may_match_frames(const table::AclRuleSpec& rule) {
+    return (rule.any_protocol || rule.protocol == net::protocol::udp) &&
+           rule.source_port_high >= 1024 && rule.destination_port_low <= 443 &&
+           rule.destination_port_high >= 443;
+}
+
+/// A generated rule, its source moved into the block where the frames come from. What frames may match
+/// permits: all of them are to arrive.
+ring::AclRule moved_rule(const table::AclRuleSpec& generated) {
+    ring::AclRule rule =
+        any_rule(may_match_frames(generated) ? AclAction::permit : generated.action);
+    rule.source = generated.source;
+    if (rule.source.length >= 12) {
+        rule.source.address.bytes[0] = 172;
+        rule.source.address.bytes[1] =
+            static_cast<std::uint8_t>(16 | (rule.source.address.bytes[1] & 15));
+    } else {
+        rule.source = {};
+    }
+    rule.destination = generated.destination;
+    rule.any_protocol = generated.any_protocol ? 1 : 0;
+    rule.protocol = generated.protocol;
+    rule.source_port_low = generated.source_port_low;
+    rule.source_port_high = generated.source_port_high;
+    rule.destination_port_low = generated.destination_port_low;
+    rule.destination_port_high = generated.destination_port_high;
+    return rule;
+}
+
+/// In ClassBench's style, as those of docs/performance.md's ACL rows, and at last a permission.
 std::vector<ring::AclRule> rules(std::uint32_t count) {
     std::vector<ring::AclRule> rules;
-    for (std::uint32_t i = 0; i + 1 < count; ++i) {
-        ring::AclRule rule = any_rule(AclAction::deny);
-        rule.source = {ipv4(0xac100000u | (i % 256) << 12), 20};
-        rule.any_protocol = 0;
-        rule.protocol = i % 2 == 0 ? 17 : 6;
-        rule.destination_port_low = rule.destination_port_high =
-            static_cast<std::uint16_t>(1000 + i);
-        rules.push_back(rule);
+    for (const auto& generated : table::make_rule_set(
+             table::RuleSetKind::access, net::IpFamily::ipv4, count - 1, table::kRuleSetSeed)) {
+        rules.push_back(moved_rule(generated));
     }
     rules.push_back(any_rule(AclAction::permit));
     return rules;
