@@ -34,4 +34,17 @@ constexpr std::optional<Ecn> decapsulate_ecn(Ecn inner, Ecn outer) noexcept {
     return Ecn::ect0;
 }
 
+/// Decapsulation leaves the inner field as it is: one shift and test of a constant.
+constexpr bool ecn_stays(Ecn inner, Ecn outer) noexcept {
+    constexpr unsigned kStays = [] {
+        unsigned stays = 0;
+        for (unsigned i = 0; i < 16; ++i) {
+            const Ecn in = ecn_of(static_cast<std::uint8_t>(i >> 2));
+            if (decapsulate_ecn(in, ecn_of(static_cast<std::uint8_t>(i))) == in) stays |= 1u << i;
+        }
+        return stays;
+    }();
+    return (kStays >> (static_cast<unsigned>(inner) << 2 | static_cast<unsigned>(outer)) & 1) != 0;
+}
+
 }  // namespace wye::net

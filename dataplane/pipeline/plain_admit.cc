@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "dataplane/pipeline/plain_lists.hh"
+#include "dataplane/pipeline/plain_strip.hh"
 
 namespace wye::pipeline {
 namespace {
@@ -20,6 +21,11 @@ bool belongs_to(const PlainRun& run, const Frame& frame) noexcept {
     return ((tags & run.tag_mask) == run.tags) & is_ip(type_of(run, frame));
 }
 
+/// Nothing is to be asked of its packets before they may be stripped.
+bool ends_tunnels(const PlainRun& run) noexcept {
+    return run.is_underlay && !run.acl;
+}
+
 }  // namespace
 
 /// Frames of the burst's first run enter at once, sixteen together where the CPU can; those of others
@@ -30,12 +36,21 @@ bool belongs_to(const PlainRun& run, const Frame& frame) noexcept {
     begin_first_run(context, frames[0], admission);
     std::uint64_t left = (std::uint64_t{1} << frames.size()) - 1;
     if (is_worth_vectors(frames, admission.run)) left &= ~enter_sixteens(*admission.run, frames);
-    for (; left != 0; left &= left - 1) {
-        const auto i = static_cast<std::size_t>(std::countr_zero(left));
-        if (!enter_or_wait(frames[i], admission)) unknown.add(i);
+    if (admission.run != nullptr && ends_tunnels(*admission.run)) {
+        enter_each<true>(left, admission, unknown);
+    } else {
+        enter_each<false>(left, admission, unknown);
     }
     if (admission.count != 0) {
         enter_waiting(context, std::span(admission.waiting).first(admission.count), unknown);
+    }
+}
+
+template <bool kEndsTunnels>
+void PlainLane::enter_each(std::uint64_t left, Admission& admission, Live& unknown) noexcept {
+    for (; left != 0; left &= left - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(left));
+        if (!enter_or_wait<kEndsTunnels>(frames_[i], admission)) unknown.add(i);
     }
 }
 
@@ -60,12 +75,13 @@ void PlainLane::begin_first_run(Context& context, const Frame& frame,
 }
 
 /// False: the general passes classify the frame.
+template <bool kEndsTunnels>
 [[gnu::always_inline]] inline bool PlainLane::enter_or_wait(Frame& frame,
                                                             Admission& admission) noexcept {
     if (frame.length < kShortestFrame || frame.headroom < kLeastHeadroom) [[unlikely]]
         return false;
     if (admission.run != nullptr && belongs_to(*admission.run, frame)) [[likely]]
-        return enter({&frame, admission.run});
+        return enter<kEndsTunnels>({frame, *admission.run});
     Waiting& next = admission.waiting[admission.count];
     next.frame = &frame;
     if (!runs_.identify(port_, frame, next.wanted)) return false;
@@ -97,10 +113,15 @@ inline void PlainLane::enter_found(PlainRun& run, Frame* frames, const Sixteen& 
         const auto i = static_cast<std::size_t>(std::countr_zero(padded));
         frames[i].trim_to(run.l3_offset + found.lengths[i]);
     }
+    const bool ends = ends_tunnels(run);
     for (std::uint32_t left = found.plain; left != 0; left &= left - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(left));
+        const Entry entry(frames[i], run);
+        if (ends && strip_known(entry, found.lengths[i], PlainIpv4::is_not_udp(entry.l3()))) {
+            continue;
+        }
         table::prefetch_in_table(run.table4, found.destinations[i]);
-        ipv4_.add({&frames[i], &run}, found.lengths[i], found.destinations[i]);
+        ipv4_.add(entry, found.lengths[i], found.destinations[i]);
     }
 }
 
@@ -114,19 +135,31 @@ inline void PlainLane::enter_found(PlainRun& run, Frame* frames, const Sixteen& 
     for (PlainRun* const run : std::span(runs).first(waiting.size())) runs_.prefetch(context, *run);
     next = runs.data();
     for (const Waiting& one : waiting) {
-        if (!enter({one.frame, *next++})) {
+        PlainRun& run = **next++;
+        const Entry entry(*one.frame, run);
+        if (!(ends_tunnels(run) ? enter<true>(entry) : enter<false>(entry))) {
             unknown.add(static_cast<std::size_t>(one.frame - frames_.data()));
         }
     }
 }
 
+template <bool kEndsTunnels>
 [[gnu::always_inline]] inline bool PlainLane::enter(const Entry& entry) noexcept {
     // What the vport is not known for has a MAC address that no frame has.
     if (load<std::uint64_t>(entry.frame->data) << 16 != entry.run->mac) [[unlikely]]
         return false;
     const auto type = load<std::uint16_t>(entry.l3() - sizeof(Be16));
-    return type == PlainIpv4::kEtherType ? enter_as<PlainIpv4>(entry, ipv4_)
-                                         : enter_as<PlainIpv6>(entry, ipv6_);
+    if (type != PlainIpv4::kEtherType) return enter_as<PlainIpv6>(entry, ipv6_);
+    if constexpr (kEndsTunnels) {
+        const std::uint32_t size = entry.length();
+        if (size <= 0xffff &&
+            strip_known(entry, size, PlainIpv4::faults_of_udp(entry.l3(), size))) {
+            ++entry.run->ipv4;
+            entry.run->bytes += size + entry.run->l3_offset;
+            return true;
+        }
+    }
+    return enter_as<PlainIpv4>(entry, ipv4_);
 }
 
 }  // namespace wye::pipeline

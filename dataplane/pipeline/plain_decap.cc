@@ -1,5 +1,5 @@
-// PlainLane, decapsulate: what was for the end of a tunnel.
-#include "dataplane/pipeline/plain_lists.hh"
+// PlainLane, decapsulate: what was for the end of a tunnel, as its lookup says.
+#include "dataplane/pipeline/plain_strip.hh"
 #include "dataplane/pipeline/tunnel_steps.hh"
 
 namespace wye::pipeline {
@@ -21,11 +21,8 @@ namespace wye::pipeline {
     runs_.resolve(context);
     for (std::size_t j = 0; j < found; ++j) {
         const Entry& entry = ends_[j];
-        if (strip(entry, *inner[j])) [[likely]] {
-            --entry.run->not_asked4;
-        } else {
+        if (!strip(entry, *inner[j])) [[unlikely]]
             give_up(context, entry);
-        }
     }
 }
 
@@ -33,21 +30,16 @@ namespace wye::pipeline {
 inline PlainRun* PlainLane::find_end(Context& context, const Entry& entry) noexcept {
     const std::uint32_t length = entry.length();
     const std::byte* const l3 = entry.l3();
-    if (PlainIpv4::protocol(l3) != net::protocol::udp || length < kTunnelHeaders + kShortestFrame) {
+    if (PlainIpv4::protocol(l3) != net::protocol::udp || length < kLeastTunnelPacket ||
+        PlainIpv4::udp_faults(l3, length) != 0) {
         return nullptr;
     }
-    const auto udp = load<std::uint64_t>(l3 + sizeof(net::Ipv4Header));
-    const std::uint32_t udp_length = byteswap(static_cast<std::uint16_t>(udp >> 32));
-    if (udp >> 48 != 0 || udp_length + sizeof(net::Ipv4Header) != length) return nullptr;
-    const auto port = static_cast<std::uint16_t>(udp >> 16);
-    const auto header = load<std::uint64_t>(l3 + kTunnelOuter);
-    const auto addresses = load<std::uint64_t>(l3 + PlainIpv4::kAddresses);
-    const std::uint64_t hash = __builtin_ia32_crc32di(header >> 32 & 0x00ff'ffff, addresses);
-    TunnelEnd& end = tunnel_ends_[hash % kTunnelEnds];
-    const bool same = addresses == end.addresses && (header & end.mask) == end.header &&
-                      port == end.port && entry.run->rows == end.outer_rows &&
-                      entry.run->vrf == end.outer_vrf;
-    return same && runs_.take_again(end.run) ? &end.run : begin_end(context, entry, end);
+    TunnelEnd& end = slot_of(l3);
+    if (end.differs(*entry.run, l3) != 0 || !runs_.take_again(end.run)) {
+        return begin_end(context, entry, end);
+    }
+    end.state = state_;
+    return &end.run;
 }
 
 /// A tunnel's end that is not known, or no more.
@@ -70,6 +62,7 @@ inline PlainRun* PlainLane::find_end(Context& context, const Entry& entry) noexc
     if ((header & ~kVni) != (vxlan ? net::kVxlanFlagVni : 0x5865'0000u)) return nullptr;
     PlainRun& inner = runs_.begin(context, match->tunnel, *entry.run, end.run);
     if (&inner == &end.run) {
+        end.state = state_;
         end.addresses = load<std::uint64_t>(l3 + PlainIpv4::kAddresses);
         end.mask = mask;
         end.header = header;
@@ -78,32 +71,6 @@ inline PlainRun* PlainLane::find_end(Context& context, const Entry& entry) noexc
         end.outer_vrf = entry.run->vrf;
     }
     return &inner;
-}
-
-inline bool PlainLane::strip(const Entry& outer, PlainRun& inner) noexcept {
-    const std::byte* const link = outer.l3() + kTunnelHeaders;
-    if (load<std::uint64_t>(link) << 16 != inner.mac) [[unlikely]]
-        return false;
-    const auto type = load<std::uint16_t>(link + inner.l3_offset - sizeof(Be16));
-    if (type == PlainIpv4::kEtherType) return strip_as<PlainIpv4>(outer, inner, ipv4_);
-    return type == PlainIpv6::kEtherType && strip_as<PlainIpv6>(outer, inner, ipv6_);
-}
-
-template <class Family>
-[[gnu::always_inline]] inline bool PlainLane::strip_as(const Entry& outer, PlainRun& inner,
-                                                       List<Family>& list) noexcept {
-    const std::byte* const l3 = outer.l3() + kTunnelHeaders + inner.l3_offset;
-    const net::Ecn ecn = net::ecn_of(Family::traffic_class(l3));
-    if (net::decapsulate_ecn(ecn, net::ecn_of(PlainIpv4::traffic_class(outer.l3()))) != ecn) {
-        return false;
-    }
-    const auto stripped = static_cast<std::uint16_t>(outer.run->l3_offset + kTunnelHeaders);
-    outer.frame->strip(stripped);
-    if (!enter_as<Family>({outer.frame, &inner}, list)) [[unlikely]] {
-        outer.frame->prepend(stripped);
-        return false;
-    }
-    return true;
 }
 
 }  // namespace wye::pipeline

@@ -104,6 +104,28 @@ struct PlainIpv4 {
     }
     static constexpr std::size_t kAddresses = offsetof(net::Ipv4Header, source);
 
+    /// Zero if the UDP packet behind a header without options ends where the IP packet of `length`
+    /// bytes does, and has no checksum.
+    static std::uint64_t udp_faults(const std::byte* l3, std::uint32_t length) noexcept {
+        const auto udp = load<std::uint64_t>(l3 + kHeader);
+        return udp >> 32 ^ byteswap(static_cast<std::uint16_t>(length - kHeader));
+    }
+    /// Zero if it is UDP.
+    static std::uint64_t is_not_udp(const std::byte* l3) noexcept {
+        return protocol(l3) ^ net::protocol::udp;
+    }
+    /// Zero if length() would be `size`, but for a TTL at its end, for UDP between addresses
+    /// of which no rule speaks; `size` is at most 0xffff.
+    static std::uint64_t faults_of_udp(const std::byte* l3, std::uint32_t size) noexcept {
+        const auto first = load<std::uint64_t>(l3), second = load<std::uint64_t>(l3 + 8);
+        const auto destination = load<std::uint32_t>(l3 + 16);
+        const std::uint32_t length = byteswap(static_cast<std::uint16_t>(size));
+        const std::uint64_t shape =
+            (first & 0xff3f'0000'ffff'00ff) ^ (0x45 | std::uint64_t{length} << 16);
+        return shape | ((second >> 8 & 0xff) ^ net::protocol::udp) |
+               (sum_of(first, second, destination) ^ 0xffffu);
+    }
+
   private:
     /// RFC 1071, in words of 64 bits, whose carry goes around as well; then its halves, and theirs:
     /// a word and itself turned by half its length add up to the sum of its halves in the upper one.

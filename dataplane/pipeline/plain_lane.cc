@@ -56,7 +56,7 @@ void PlainLane::match(Context& context, List<Family>& list) noexcept {
     table::PacketsAndBytes* rules = nullptr;
     std::size_t answered = 0, kept = 0;
     for (std::size_t j = 0; j < list.count; ++j) {
-        const Entry entry = list.entries[j];
+        const Entry& entry = list.entries[j];
         const table::Ref<table::Acl> acl = entry.run->acl;
         if (acl) {
             if (acl != last) {
@@ -64,8 +64,7 @@ void PlainLane::match(Context& context, List<Family>& list) noexcept {
                 rules = context.counters.rules + table::acl_counter_base(context.arena, acl);
             }
             if (!account_acl(rules, queries[answered++].verdict, list.lengths[j])) [[unlikely]] {
-                ++of_family<Family>(entry.run->not_asked4, entry.run->not_asked6);
-                deny(context, entry);
+                deny<Family>(context, entry);
                 continue;
             }
         }
@@ -79,7 +78,9 @@ void PlainLane::match(Context& context, List<Family>& list) noexcept {
     list.count = kept;
 }
 
+template <class Family>
 [[gnu::noinline]] void PlainLane::deny(Context& context, const Entry& entry) const noexcept {
+    ++of_family<Family>(entry.run->not_asked4, entry.run->not_asked6);
     Packet packet;
     packet.in_vport = entry.run->vport;
     packet.port_row = entry.run->rows.port;
@@ -110,17 +111,18 @@ void PlainLane::look_up(Context& context, const List<Family>& list) noexcept {
     Burst& burst = *context.burst;
     auto& roots = of_family<Family>(burst.roots4, burst.roots6);
     const auto root_of = [](const PlainRun& run) { return of_family<Family>(run.fib4, run.fib6); };
-    std::size_t asked = list.count;
-    if (runs_.size() - outer_runs_ == 1) {
-        // Often there is one flow, and one query is enough.
-        const auto* const other =
-            std::find_if(list.destinations.begin() + 1, list.destinations.begin() + list.count,
-                         [&](const auto& to) { return !Family::same(to, list.destinations[0]); });
-        if (other == list.destinations.begin() + list.count) asked = 1;
-        std::fill_n(roots.begin(), asked, root_of(*list.entries[0].run));
+    if (runs_.size() == 1) {
+        std::fill_n(roots.begin(), list.count, root_of(*list.entries[0].run));
     } else {
-        for (std::size_t j = 0; j < asked; ++j) roots[j] = root_of(*list.entries[j].run);
+        for (std::size_t j = 0; j < list.count; ++j) roots[j] = root_of(*list.entries[j].run);
     }
+    // Often there is one flow, and one query is enough.
+    std::size_t same = 1;
+    while (same < list.count && Family::same(list.destinations[same], list.destinations[0]) &&
+           roots[same] == roots[0]) {
+        ++same;
+    }
+    const std::size_t asked = same == list.count ? 1 : list.count;
     look_up_all(context.arena, std::span(roots).first(asked),
                 std::span(list.destinations).first(asked), std::span(leaves_).first(asked));
     if (asked != list.count) std::fill_n(leaves_.begin(), list.count, leaves_[0]);
@@ -128,10 +130,10 @@ void PlainLane::look_up(Context& context, const List<Family>& list) noexcept {
 /// As the general passes know a packet that was admitted.
 [[gnu::noinline]] void PlainLane::give_up(Context& context, const Entry& entry) noexcept {
     const auto index = static_cast<std::size_t>(entry.frame - frames_.data());
-    const PlainRun& run = *entry.run;
+    PlainRun& run = *entry.run;
     Packet& packet = context.burst->packets[index];
     packet = Packet{};
-    packet.frame = *entry.frame;
+    packet.frame = entry.frame->starting_at(entry.l3() - run.l3_offset);
     packet.l3_offset = run.l3_offset;
     packet.in_vport = run.vport;
     packet.in_policy = run.policy;
@@ -141,7 +143,9 @@ void PlainLane::look_up(Context& context, const List<Family>& list) noexcept {
     packet.vrf = run.vrf;
     packet.recirculations = run.recirculations;
     const auto type = load<std::uint16_t>(packet.l3() - sizeof(Be16));
-    (void)(type == PlainIpv4::kEtherType ? validate_ipv4(packet) : validate_ipv6(packet));
+    const bool ipv4 = type == PlainIpv4::kEtherType;
+    (void)(ipv4 ? validate_ipv4(packet) : validate_ipv6(packet));
+    ++(ipv4 ? run.not_asked4 : run.not_asked6);
     hash_flow(packet);
     admitted_->add(index);
 }
@@ -162,7 +166,9 @@ void PlainLane::run(Context& context, PortId port, std::span<Frame> frames, Live
     frames_ = frames;
     port_ = port;
     admitted_ = &admitted;
-    outer_runs_ = 0;
+    // Both only grow. Read before the exits read them: what is concluded of newer ones is then taken for
+    // older, never the other way round.
+    state_ = context.roots->state() + context.liveness->changes();
     runs_.begin_burst(context);
     exits_.begin_burst(context);
     underlay_exits_.begin_burst(context);
@@ -170,7 +176,6 @@ void PlainLane::run(Context& context, PortId port, std::span<Frame> frames, Live
     pass(context, ipv4_);
     pass(context, ipv6_);
     if (end_count_ != 0) {
-        outer_runs_ = runs_.size();
         decapsulate(context);
         pass(context, ipv4_);
         pass(context, ipv6_);

@@ -98,8 +98,8 @@ void PlainLane::leave_all(Context& context, const List<Family>& list) noexcept {
         const table::Leaf to = leaves_[i];
         if (leave<Family>(context, entry, list.lengths[i], to)) [[likely]]
             continue;
-        ++of_family<Family>(entry.run->not_asked4, entry.run->not_asked6);
-        if (is_ipv4<Family> && outer_runs_ == 0 && entry.run->is_underlay && !to.is_group() &&
+        const PlainRun& run = *entry.run;
+        if (is_ipv4<Family> && run.is_underlay && run.recirculations == 0 && !to.is_group() &&
             exits_.find(context, to).kind == ExitKind::local) {
             ends_[end_count_++] = entry;
         } else {

@@ -42,8 +42,8 @@ template <class Family>
         return false;
     PlainRun& run = *entry.run;
     ++of_family<Family>(run.ipv4, run.ipv6);
-    run.bytes += entry.frame->length;
-    if (length != size) entry.frame->trim_to(run.l3_offset + length);
+    run.bytes += size + run.l3_offset;
+    if (length != size) entry.frame->trim_to(entry.frame->length - (size - length));
     if constexpr (is_ipv4<Family>) table::prefetch_in_table(run.table4, Family::destination(l3));
     list.add(entry, length, Family::destination(l3));
     return true;

@@ -19,8 +19,8 @@ namespace wye::pipeline::test {
 namespace {
 
 constexpr std::uint64_t kCyclesPerSecond = 1'000'000'000;
-constexpr table::ArenaLimits kArenaLimits{16, 32, 64, 32, 1024, 64, 64u << 20};
-constexpr table::CounterLimits kCounterLimits{1, 32, 16, 64, 32, 32, 4096};
+constexpr table::ArenaLimits kArenaLimits{16, 32, 1024, 1024, 1024, 64, 64u << 20};
+constexpr table::CounterLimits kCounterLimits{1, 32, 16, 1024, 1024, 32, 4096};
 
 template <class T>
 void append(Bytes& to, const T& header) {
