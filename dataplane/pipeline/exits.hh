@@ -77,6 +77,10 @@ class Exits {
         }
         return exit;
     }
+    /// A guess: it did so, and may not do so any more.
+    [[nodiscard]] bool seems_tunnel(table::Leaf leaf) const noexcept {
+        return exits_[leaf.value % kExits].kind == ExitKind::tunnel;
+    }
     void prefetch(table::Leaf leaf) const noexcept {
         __builtin_prefetch(&exits_[leaf.value % kExits]);
     }

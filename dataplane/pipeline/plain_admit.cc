@@ -113,16 +113,28 @@ inline void PlainLane::enter_found(PlainRun& run, Frame* frames, const Sixteen& 
         const auto i = static_cast<std::size_t>(std::countr_zero(padded));
         frames[i].trim_to(run.l3_offset + found.lengths[i]);
     }
-    const bool ends = ends_tunnels(run);
+    // Known ends first, in a loop of its own: an entry whose address is handed on lies in memory, and
+    // would have to be read back from there to enter the list.
+    const std::uint32_t stripped = ends_tunnels(run) ? strip_found(run, frames, found) : 0;
+    for (std::uint32_t left = found.plain & ~stripped; left != 0; left &= left - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(left));
+        table::prefetch_in_table(run.table4, found.destinations[i]);
+        ipv4_.add({frames[i], run}, found.lengths[i], found.destinations[i]);
+    }
+}
+
+/// Which of them were for known ends of tunnels.
+[[gnu::noinline]] std::uint32_t PlainLane::strip_found(PlainRun& run, Frame* frames,
+                                                       const Sixteen& found) noexcept {
+    std::uint32_t stripped = 0;
     for (std::uint32_t left = found.plain; left != 0; left &= left - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(left));
         const Entry entry(frames[i], run);
-        if (ends && strip_known(entry, found.lengths[i], PlainIpv4::is_not_udp(entry.l3()))) {
-            continue;
+        if (strip_known(entry, found.lengths[i], PlainIpv4::is_not_udp(entry.l3()))) {
+            stripped |= 1u << i;
         }
-        table::prefetch_in_table(run.table4, found.destinations[i]);
-        ipv4_.add(entry, found.lengths[i], found.destinations[i]);
     }
+    return stripped;
 }
 
 [[gnu::noinline]] void PlainLane::enter_waiting(Context& context, std::span<Waiting> waiting,

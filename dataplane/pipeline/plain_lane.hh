@@ -113,6 +113,7 @@ class PlainLane {
                                         const PlainRun* run) const noexcept;
     std::uint64_t enter_sixteens(PlainRun& run, std::span<Frame> frames) noexcept;
     void enter_found(PlainRun& run, Frame* frames, const Sixteen& found) noexcept;
+    std::uint32_t strip_found(PlainRun& run, Frame* frames, const Sixteen& found) noexcept;
     void enter_waiting(Context& context, std::span<Waiting> waiting, Live& unknown) noexcept;
     template <bool kEndsTunnels>
     [[gnu::always_inline]] bool enter(const Entry& entry) noexcept;
@@ -124,6 +125,8 @@ class PlainLane {
     void match(Context& context, List<Family>& list) noexcept;
     template <class Family>
     void look_up(Context& context, const List<Family>& list) noexcept;
+    template <class Family>
+    void prefetch(const List<Family>& list) const noexcept;
     template <class Family>
     void leave_all(Context& context, const List<Family>& list) noexcept;
     template <class Family>

@@ -90,9 +90,19 @@ inline bool PlainLane::encapsulate(Context& context, const Entry& entry, std::ui
     return true;
 }
 
+/// Exits, and the line before each frame if it seems that outer headers go there.
+template <class Family>
+void PlainLane::prefetch(const List<Family>& list) const noexcept {
+    for (const table::Leaf leaf : std::span(leaves_).first(list.count)) exits_.prefetch(leaf);
+    if (!exits_.seems_tunnel(leaves_[0]) && !exits_.seems_tunnel(leaves_[list.count / 2])) return;
+    for (const Entry& entry : list.all()) {
+        __builtin_prefetch(entry.l3() - TunnelExit::kHeader, 1);
+    }
+}
+
 template <class Family>
 void PlainLane::leave_all(Context& context, const List<Family>& list) noexcept {
-    for (const table::Leaf leaf : std::span(leaves_).first(list.count)) exits_.prefetch(leaf);
+    prefetch<Family>(list);
     for (std::size_t i = 0; i < list.count; ++i) {
         const Entry& entry = list.entries[i];
         const table::Leaf to = leaves_[i];
