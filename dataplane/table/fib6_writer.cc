@@ -24,6 +24,24 @@ constexpr FibBits with_index(FibBits bits, std::uint32_t index, unsigned to) noe
     return bits | FibBits{index} << (128 - to);
 }
 
+/// Whether there are more than `most` places in a page where a boundary must be: between two words
+/// that differ, or within one that leads on.
+template <class T>
+bool differ_more(const std::atomic<T>* words, std::size_t count, unsigned most) noexcept {
+    const auto leads_on = [](T word) {
+        return sizeof(T) == sizeof(Word) &&
+               (fib6_kind(word) == Fib6Kind::page || fib6_kind(word) == Fib6Kind::block);
+    };
+    T before = words[0].load(std::memory_order_relaxed);
+    unsigned boundaries = leads_on(before) ? 1 : 0;
+    for (std::size_t i = 1; i < count && boundaries <= most; ++i) {
+        const T now = words[i].load(std::memory_order_relaxed);
+        if (leads_on(now) || (now != before && !leads_on(before))) ++boundaries;
+        before = now;
+    }
+    return boundaries > most;
+}
+
 }  // namespace
 
 struct Fib6Writer::Sketch {
@@ -142,6 +160,11 @@ void Fib6Writer::each_branch(Word word, FibBits bits, unsigned at, Visit visit) 
 /// The branch that the address has, below a word at bit `at`; 0: none.
 Word Fib6Writer::find_branch(Word word, FibBits bits, unsigned at) {
     if (fib6_kind(word) != Fib6Kind::block || block_of(word)->form == Fib6Form::narrow) return 0;
+    if (is_words(word)) {
+        const Word own =
+            block_of(word)->words()[index_in(bits, at, kFib6End)].load(std::memory_order_relaxed);
+        return fib6_kind(own) == Fib6Kind::branch ? fib6_unit(own) : 0;
+    }
     Word found = 0;
     each_branch(word, keep_first(bits, at), at, [&](Word unit, FibBits start) {
         if (start == keep_first(bits, kFib6End)) found = unit;
@@ -312,6 +335,7 @@ bool Fib6Writer::rebuild(Fib6Word& word, FibBits bits, unsigned at) {
 /// route up to `to` covers, counted from the first; false ends it.
 template <class Visit>
 bool Fib6Writer::each_open(FibBits bits, unsigned length, unsigned to, Visit visit) const {
+    if (length == to) return visit(0, bits);
     std::vector<bool> is_covered(std::size_t{1} << (to - length));
     rib_.each_route(bits, length, to, [&](FibBits start, unsigned own, Leaf) {
         std::fill_n(is_covered.begin() + index_in(start, length, to), 1u << (to - own), true);
@@ -455,29 +479,51 @@ bool Fib6Writer::change_in(FibRoot& root, const FibRib::Prefix& prefix, bool era
     return false;  // not reached: the last stop but one ends it
 }
 
+/// Whether a page, or a block of words, at bit `at` has so little in it that a leaf or a block would do.
+bool Fib6Writer::is_bare(FibBits bits, unsigned at) const {
+    if (at < 32) return !rib_.has_longer(bits, at);
+    Sketch sketch;
+    return sketch.collect(rib_, bits, at, kFewBoundaries);
+}
+
+/// Whether one seen alone shows that it is not: there may be more boundaries than are seen, between two
+/// words of the same leaf and below one that leads on.
+bool Fib6Writer::is_full(Word word, unsigned at) {
+    const unsigned few = at < 32 ? 0 : kFewBoundaries;
+    if (is_words(word)) {
+        return differ_more(block_of(word)->words(), fib6_block_words(Fib6Form::words), few);
+    }
+    if (at == kFib6NarrowAt) return differ_more(narrow_of(word), fib6_page_words(at), few);
+    return differ_more(page_of(word), fib6_page_words(at), few);
+}
+
 /// After an erasure: a page with nothing or little left in it gives way to a leaf or a block. Where
-/// there is no room for that it stays.
+/// there is no room for that it stays. One with enough in it keeps those above it, so that most
+/// erasures look at the lowest alone, and not at the RIB.
 void Fib6Writer::tidy(FibRoot& root, FibBits bits) {
+    std::array<Fib6Word*, kFib6Stops.size()> pages;  // on the way down
+    std::size_t depth = 0;
     Fib6Word* words = fib_table(root);
     unsigned from = 0;
     for (const unsigned at : kFib6Stops) {
-        if (at == kFib6End) return;
+        if (at == kFib6End) break;
         Fib6Word& word = words[index_in(bits, from, at)];
         const Word now = word.load(std::memory_order_relaxed);
         const bool is_page = fib6_kind(now) == Fib6Kind::page;
-        if (!is_page && !is_words(now)) return;
-        const FibBits own = keep_first(bits, at);
-        Sketch sketch;
-        const bool is_bare =
-            at < 32 ? !rib_.has_longer(own, at) : sketch.collect(rib_, own, at, kFewBoundaries);
-        if (is_bare) {
-            (void)rebuild(word, bits, at);
-            return;
-        }
-        if (at == kFib6NarrowAt) return;
+        if (!is_page && !is_words(now)) break;
+        pages[depth++] = &word;
+        if (at == kFib6NarrowAt) break;
         words = page_of(now);
         from = at;
     }
+    if (depth == 0) return;
+    const Word lowest = pages[depth - 1]->load(std::memory_order_relaxed);
+    if (is_full(lowest, kFib6Stops[depth - 1])) return;
+    std::size_t bare = depth;
+    while (bare != 0 && is_bare(keep_first(bits, kFib6Stops[bare - 1]), kFib6Stops[bare - 1])) {
+        --bare;
+    }
+    if (bare != depth) (void)rebuild(*pages[bare], bits, kFib6Stops[bare]);
 }
 
 bool Fib6Writer::change(FibRoot& root, const FibRib::Prefix& prefix, bool erased, bool published) {

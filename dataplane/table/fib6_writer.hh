@@ -87,6 +87,8 @@ class Fib6Writer {
     [[nodiscard]] bool change_branch(Fib6Word& word, unsigned at, Word unit,
                                      const FibRib::Prefix& prefix, bool erased);
     [[nodiscard]] bool change_last(Fib6Word& word, const FibRib::Prefix& prefix, bool erased);
+    [[nodiscard]] bool is_bare(FibBits bits, unsigned at) const;
+    [[nodiscard]] bool is_full(Word word, unsigned at);
     void tidy(FibRoot& root, FibBits bits);
 
     ArenaWriter& arena_;

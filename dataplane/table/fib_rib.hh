@@ -110,13 +110,15 @@ class FibRib {
         }
     };
 
-    /// With its routes by index. One without routes leads to others.
-    struct Node {
+    /// With its routes by index. One without routes leads to others. A cache line.
+    struct alignas(64) Node {
         Place place{};
         std::vector<Route> routes;
         std::uint64_t below = 0;  // slots in which a node begins
         [[nodiscard]] bool is_free() const noexcept { return routes.empty() && below == 0; }
     };
+
+    static_assert(sizeof(Node) == 64);
 
     static Place place_of(FibBits bits, unsigned position) noexcept;
     [[nodiscard]] std::size_t home_of(const Place& place) const noexcept;
