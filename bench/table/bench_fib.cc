@@ -286,8 +286,8 @@ void insert_all(benchmark::State& state, net::IpFamily family) {
     state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(routes.size()));
 }
 
-/// The whole table of one family, in random order, that changes; memory is reclaimed as the control
-/// thread does.
+/// The whole table of one family, in random order, that changes. As the control thread does, it asks
+/// for what changes further on will look at, and reclaims memory.
 class ChangingTable {
   public:
     explicit ChangingTable(net::IpFamily family)
@@ -298,17 +298,27 @@ class ChangingTable {
     [[nodiscard]] std::size_t size() const { return routes_.size(); }
     /// Of route `index`, modulo the table's size; with another leaf each time.
     void insert(std::size_t index) {
+        prefetch(index);
         RealRoute& route = routes_[index % routes_.size()];
         route.leaf = Leaf::of(NextHopId{(route.leaf.nexthop().value + 1) % 1024});
         if (!writer_.insert(route.prefix, route.leaf)) std::abort();
         settle();
     }
     void erase(std::size_t index) {
+        prefetch(index);
         if (!writer_.erase(routes_[index % routes_.size()].prefix)) std::abort();
         settle();
     }
 
   private:
+    void prefetch(std::size_t index) const {
+        const auto ahead = [&](std::size_t distance, FibStage stage) {
+            writer_.prefetch(routes_[(index + distance) % routes_.size()].prefix, stage);
+        };
+        ahead(12, FibStage::node);
+        ahead(8, FibStage::routes);
+        ahead(4, FibStage::leaves);
+    }
     void settle() {
         if (++epoch_ % 64 != 0) return;
         arena_.seal(epoch_);

@@ -164,6 +164,15 @@ bool remove_route(Core& core, Route& route) {
     return true;
 }
 
+namespace {
+
+constexpr table::FibStage fib_stage_of(RouteStage stage) noexcept {
+    if (stage == RouteStage::slot) return table::FibStage::node;
+    return stage == RouteStage::route ? table::FibStage::routes : table::FibStage::leaves;
+}
+
+}  // namespace
+
 void prefetch_route(const Core& core, const ring::Command& command, RouteStage stage) {
     const bool sets = command.header.opcode == ring::Opcode::route_set;
     if (!sets && command.header.opcode != ring::Opcode::route_delete) return;
@@ -171,6 +180,8 @@ void prefetch_route(const Core& core, const ring::Command& command, RouteStage s
     const Vrf* const vrf = core.vrfs.find(sets ? body.route.vrf : body.route_delete.vrf);
     if (vrf == nullptr) return;
     const net::IpPrefix& prefix = sets ? body.route.prefix : body.route_delete.prefix;
+    const auto& fib = prefix.address.family == net::IpFamily::ipv4 ? vrf->fib4 : vrf->fib6;
+    if (fib) fib->prefetch(prefix, fib_stage_of(stage));
     if (stage == RouteStage::slot) return vrf->routes.prefetch_slot(prefix);
     if (stage == RouteStage::route) return vrf->routes.prefetch_route(prefix);
     const Route* const route = vrf->routes.find(prefix);

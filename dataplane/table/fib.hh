@@ -49,6 +49,9 @@ std::string_view fib6_variant() noexcept;
 Leaf lookup_fib4(ArenaView arena, Ref<Fib4Root> root, net::Ipv4Address address) noexcept;
 Leaf lookup_fib6(ArenaView arena, Ref<Fib6Root> root, const net::Ipv6Address& address) noexcept;
 
+/// What a change in a large FIB waits for, in the order in which one leads to the next.
+enum class FibStage : std::uint8_t { node, routes, leaves };
+
 /// The FIB of one family of one VRF. `root` is where the root is published (Vrf::fib4/fib6, handed
 /// over as its unit word). Prefixes are of the writer's family.
 class FibWriter {
@@ -61,6 +64,9 @@ class FibWriter {
     [[nodiscard]] bool insert(const net::IpPrefix& prefix, Leaf leaf);
     /// False: there was none, or the arena is full and the route still stands.
     [[nodiscard]] bool erase(const net::IpPrefix& prefix);
+    /// Soon one of these will be called with `prefix`, which may be any: asks for one stage of what it
+    /// will look at. All stages in turn, some changes apart, and it hardly waits for memory.
+    void prefetch(const net::IpPrefix& prefix, FibStage stage) const noexcept;
     /// Exact match in the RIB.
     [[nodiscard]] std::optional<Leaf> find(const net::IpPrefix& prefix) const;
     [[nodiscard]] std::size_t size() const noexcept;  // routes

@@ -526,6 +526,33 @@ void Fib6Writer::tidy(FibRoot& root, FibBits bits) {
     if (bare != depth) (void)rebuild(*pages[bare], bits, kFib6Stops[bare]);
 }
 
+/// Down the pages to those at 26, 32 and 40 bits, or the blocks there; all above are near, mostly.
+void Fib6Writer::prefetch(const FibRoot& root, const FibRib::Prefix& prefix,
+                          FibStage stage) const noexcept {
+    static_assert(kFib6Stops[1] == 26 && kFib6Stops[3] == kFib6NarrowAt);
+    const std::size_t last = 1 + static_cast<std::size_t>(stage);
+    const Fib6Word* words = fib_table(root);
+    unsigned from = 0;
+    for (std::size_t i = 0; i < last; ++i) {
+        const unsigned at = kFib6Stops[i];
+        const Word word = words[index_in(prefix.bits, from, at)].load(std::memory_order_relaxed);
+        const Word unit = fib6_unit(word);
+        if (fib6_kind(word) == Fib6Kind::block) {
+            if (i + 1 == last) __builtin_prefetch(arena_.view().at(Ref<Fib6Block>{unit}), 1);
+            return;
+        }
+        if (fib6_kind(word) != Fib6Kind::page) return;
+        words = arena_.view().at(Ref<Fib6Word>{unit});
+        from = at;
+    }
+    const std::uint32_t index = index_in(prefix.bits, from, fib6_page_end(from));
+    if (from == kFib6NarrowAt) {
+        __builtin_prefetch(reinterpret_cast<const Fib6Narrow*>(words) + index, 1);
+    } else {
+        __builtin_prefetch(words + index, 1);
+    }
+}
+
 bool Fib6Writer::change(FibRoot& root, const FibRib::Prefix& prefix, bool erased, bool published) {
     is_published_ = published;
     if (!change_in(root, prefix, erased)) return false;

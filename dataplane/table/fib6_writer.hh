@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dataplane/table/arena_writer.hh"
+#include "dataplane/table/fib.hh"
 #include "dataplane/table/fib6_page.hh"
 #include "dataplane/table/fib_rib.hh"
 #include "dataplane/table/fib_trie_writer.hh"
@@ -25,6 +26,8 @@ class Fib6Writer {
     static constexpr std::size_t root_bytes() noexcept {
         return sizeof(FibRoot) + kFib6RootWords * sizeof(Fib6Word);
     }
+    /// Soon there will be a change at `prefix`.
+    void prefetch(const FibRoot& root, const FibRib::Prefix& prefix, FibStage stage) const noexcept;
     /// The RIB has changed at `prefix` (1 bit or longer): the same below `root`. False: the arena
     /// is full and nothing has changed. `published`: readers may see it.
     [[nodiscard]] bool change(FibRoot& root, const FibRib::Prefix& prefix, bool erased,

@@ -210,6 +210,26 @@ void FibRib::expand(FibBits bits, unsigned position, FibLeaves& leaves) const {
     }
 }
 
+void FibRib::prefetch_nodes(const Prefix& prefix, unsigned count) const noexcept {
+    if (nodes_ == 0 || prefix.length == 0) return;
+    unsigned position = position_of(prefix.length);
+    while (true) {
+        __builtin_prefetch(&slots_[home_of(place_of(prefix.bits, position))], 1);
+        if (--count == 0 || position == 0) return;
+        position -= kFibStride;
+    }
+}
+
+void FibRib::prefetch_routes(const Prefix& prefix) const noexcept {
+    if (prefix.length == 0) return;
+    const Node* const node = node_at(prefix.bits, position_of(prefix.length));
+    if (node == nullptr) return;
+    constexpr std::size_t kMost = 4 * 64 / sizeof(Route);  // lines, of up to 16
+    for (std::size_t i = 0; i < std::min(node->routes.size(), kMost); i += 64 / sizeof(Route)) {
+        __builtin_prefetch(&node->routes[i], 1);
+    }
+}
+
 void FibRib::clear() {
     slots_ = {};
     nodes_ = 0;

@@ -52,6 +52,11 @@ class FibRib {
     [[nodiscard]] bool has_wide_leaf() const noexcept { return wide_ != 0; }
     void clear();
 
+    /// Where the search for the node that holds the prefix begins, and for up to `count` - 1 of those
+    /// above it; then, once that is near, the node's routes.
+    void prefetch_nodes(const Prefix& prefix, unsigned count) const noexcept;
+    void prefetch_routes(const Prefix& prefix) const noexcept;
+
     /// visit(index, leaf) for each run of the first kFibCoverBits of an address under `bits`/`length`
     /// (no longer than these): the leaf of the longest prefix, up to there and from length 1 on, that
     /// covers it.

@@ -251,10 +251,19 @@ bool FibTableWriter::change_branch(FibTableWord& word, std::uint64_t owned, cons
     return true;
 }
 
-void FibTableWriter::prefetch(const FibRoot& root, const FibRib::Prefix& prefix) const noexcept {
+void FibTableWriter::prefetch(const FibRoot& root, const FibRib::Prefix& prefix,
+                              FibStage stage) const noexcept {
     const auto index = static_cast<std::uint32_t>(prefix.bits >> (128 - kFibTableBits));
-    __builtin_prefetch(fib_table(root) + index, 1);
-    __builtin_prefetch(owned_.data() + index, 1);
+    const FibTableWord& word = fib_table(root)[index];
+    if (stage == FibStage::node) {
+        __builtin_prefetch(&word, 1);
+        __builtin_prefetch(owned_.data() + index, 1);
+        return;
+    }
+    const FibPageWord to{word.load(std::memory_order_relaxed)};
+    if (stage != FibStage::routes || !fib_leads_on(to.word)) return;
+    const unsigned slot = fib_group(prefix.bits, kFibTableBits);
+    __builtin_prefetch(arena_.view().at(to.page()) + to.index_of(slot), 1);
 }
 
 bool FibTableWriter::change(FibRoot& root, const FibRib& rib, const FibRib::Prefix& prefix,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dataplane/table/arena_writer.hh"
+#include "dataplane/table/fib.hh"
 #include "dataplane/table/fib_rib.hh"
 #include "dataplane/table/fib_table.hh"
 #include "dataplane/table/fib_trie_writer.hh"
@@ -24,7 +25,7 @@ class FibTableWriter {
         return sizeof(FibRoot) + kFibTableEntries * sizeof(FibTableWord);
     }
     /// Soon there will be a change at `prefix`.
-    void prefetch(const FibRoot& root, const FibRib::Prefix& prefix) const noexcept;
+    void prefetch(const FibRoot& root, const FibRib::Prefix& prefix, FibStage stage) const noexcept;
     /// The RIB has changed at `prefix` (1 bit or longer): the same below `root`. False: the arena
     /// is full and nothing has changed. `published`: readers may see it.
     [[nodiscard]] bool change(FibRoot& root, const FibRib& rib, const FibRib::Prefix& prefix,

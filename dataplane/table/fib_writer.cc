@@ -43,7 +43,7 @@ struct FibWriter::Impl {
     [[nodiscard]] FibRoot& root_record() noexcept { return *arena.writable(root()); }
     [[nodiscard]] Ref<FibRoot> make_root(FibForm form);
 
-    void prefetch(const FibRib::Prefix& prefix) const noexcept;
+    void prefetch(const FibRib::Prefix& prefix, FibStage stage) const noexcept;
     bool publish_change(const FibRib::Prefix& prefix, bool erased);
     bool fill_root(FibRoot& root);
     void drop_root(Ref<FibRoot> ref, bool was_published);
@@ -59,12 +59,12 @@ Ref<FibRoot> FibWriter::Impl::make_root(FibForm form) {
     return ref;
 }
 
-/// What a change of the RIB at `prefix` will read of the arena, while the RIB is looked at.
-void FibWriter::Impl::prefetch(const FibRib::Prefix& prefix) const noexcept {
+void FibWriter::Impl::prefetch(const FibRib::Prefix& prefix, FibStage stage) const noexcept {
     const Ref<FibRoot> ref = root();
     if (!ref) return;
     const FibRoot& record = *arena.view().at(ref);
-    if (record.form == FibForm::table) table.prefetch(record, prefix);
+    if (record.form == FibForm::table) table.prefetch(record, prefix, stage);
+    if (record.form == FibForm::pages) pages.prefetch(record, prefix, stage);
 }
 
 /// The RIB has changed at `prefix`: the same in the arena. False: the arena is full.
@@ -152,7 +152,7 @@ bool FibWriter::insert(const net::IpPrefix& prefix, Leaf leaf) {
         if (!made) return false;
         impl_->published.store(made.unit, std::memory_order_release);
     }
-    impl_->prefetch(key);
+    impl_->prefetch(key, FibStage::node);
     const Leaf before = impl_->rib.exchange(key, leaf);
     if (before == leaf) return true;
     if (!impl_->publish_change(key, false)) {
@@ -167,7 +167,7 @@ bool FibWriter::insert(const net::IpPrefix& prefix, Leaf leaf) {
 bool FibWriter::erase(const net::IpPrefix& prefix) {
     if (prefix.address.family != impl_->family) return false;
     const auto key = FibRib::prefix_of(prefix);
-    impl_->prefetch(key);
+    impl_->prefetch(key, FibStage::node);
     const Leaf before = impl_->rib.exchange(key, Leaf::none());
     if (before.is_none()) return false;
     if (!impl_->publish_change(key, true)) {
@@ -176,6 +176,18 @@ bool FibWriter::erase(const net::IpPrefix& prefix) {
     }
     impl_->choose_form();
     return true;
+}
+
+void FibWriter::prefetch(const net::IpPrefix& prefix, FibStage stage) const noexcept {
+    if (prefix.address.family != impl_->family) return;
+    if (prefix.length > net::address_bits(impl_->family)) return;
+    // Of the RIB an IPv4 table reads the lowest node alone, mostly.
+    const bool is_ipv4 = impl_->family == net::IpFamily::ipv4;
+    if (is_ipv4 && stage == FibStage::leaves) return;  // they came with the routes
+    const auto key = FibRib::prefix_of(prefix);
+    if (stage == FibStage::node) impl_->rib.prefetch_nodes(key, is_ipv4 ? 1 : 3);
+    if (stage == FibStage::routes) impl_->rib.prefetch_routes(key);
+    impl_->prefetch(key, stage);
 }
 
 std::optional<Leaf> FibWriter::find(const net::IpPrefix& prefix) const {

@@ -42,6 +42,12 @@ struct FibUnderTest {
         arena.seal(++epoch);
         arena.release_through(epoch);
     }
+    /// All stages, as before a change that is near.
+    void ask_ahead(const net::IpPrefix& prefix) const {
+        for (const auto stage : {FibStage::node, FibStage::routes, FibStage::leaves}) {
+            writer.prefetch(prefix, stage);
+        }
+    }
     [[nodiscard]] Leaf lookup(const net::IpAddress& address) const {
         const std::uint32_t unit = root.load(std::memory_order_acquire);
         return family == net::IpFamily::ipv4

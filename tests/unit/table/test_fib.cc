@@ -107,6 +107,7 @@ TEST_P(Fib, RandomOperationsAgainstTheNaiveModel) {
         const std::size_t crowding = 5u << seed % 7;  // about how many routes there are
         for (int i = 0; i < 2500; ++i) {
             IpPrefix prefix = crowd.prefix();
+            fib.ask_ahead(prefix);
             const bool add = crowd.random() % (naive.routes.size() + crowding) < crowding;
             if (add) {
                 const Leaf leaf = crowd.leaf();
@@ -347,6 +348,7 @@ TEST_P(Fib, RandomOperationsInALargeFib) {
         unsigned refused = 0;
         for (int i = 0; i < 6000; ++i) {
             IpPrefix prefix = crowd.prefix();
+            fib.ask_ahead(prefix);
             auto& routes = model.lengths[prefix.length];
             if (prefix.length < 8 && i % 32 != 0) continue;
             if (crowd.random() % 5 < (i / 2000 % 2 == 0 ? 3u : 1u)) {
@@ -388,6 +390,39 @@ TEST_P(Fib, RandomOperationsInALargeFib) {
     }
 }
 
+// Before any route, in a small FIB and in a large one; prefixes as a command may have them, which nobody
+// has looked at yet.
+TEST_P(Fib, AnyPrefixMayBeAskedForAhead) {
+    Crowd crowd(family(), 300);
+    FibUnderTest fib(family());
+    ModelByLength model;
+    const auto ask_all = [&] {
+        const std::size_t used = fib.arena.used_bytes();
+        for (int i = 0; i < 5000; ++i) {
+            IpPrefix prefix = crowd.prefix();
+            for (auto& byte : prefix.address.bytes) {
+                if (crowd.random() % 4 == 0) byte = static_cast<std::uint8_t>(crowd.random());
+            }
+            if (i % 4 == 0) prefix.length = static_cast<std::uint8_t>(crowd.random());
+            if (i % 16 == 0) prefix.address.family = static_cast<IpFamily>(crowd.random() % 16);
+            fib.ask_ahead(prefix);
+        }
+        EXPECT_EQ(fib.arena.used_bytes(), used);
+    };
+    ask_all();
+    const IpPrefix all{net::mask(crowd.address(), 0), 0};
+    ASSERT_TRUE(fib.writer.insert(all, hop(1)));
+    ask_all();
+    ASSERT_TRUE(fib.writer.erase(all));
+    make_large(fib, model);
+    ask_all();
+    std::vector<IpAddress> addresses;
+    for (int i = 0; i < 1000; ++i) addresses.push_back(crowd.address());
+    compare(fib, model, addresses);
+    fib.writer.clear();
+    ask_all();
+}
+
 // Few places with everything in them: sites and longer, so that what tells few prefixes apart must
 // give way to what tells many apart, and back; with leaves that take little room and much.
 TEST_P(Fib, CrowdedSites) {
@@ -412,6 +447,7 @@ TEST_P(Fib, CrowdedSites) {
             length = std::min<unsigned>(length, bits);
             IpPrefix prefix{net::mask(address, static_cast<std::uint8_t>(length)),
                             static_cast<std::uint8_t>(length)};
+            fib.ask_ahead(prefix);
             if (grows == (crowd.random() % 8 != 0) || there.empty()) {
                 // Leaves of more than 15 bits all at a time, too.
                 const Leaf leaf = i / 1000 % 3 == 0 ? hop(crowd.random() % 9) : crowd.leaf();
