@@ -201,12 +201,23 @@ Leaf FibRib::exchange(const Prefix& prefix, Leaf leaf) {
     return before;
 }
 
-void FibRib::expand(FibBits bits, unsigned position, FibLeaves& leaves) const {
+void FibRib::expand(FibBits bits, unsigned position, Slots slots, FibLeaves& leaves) const {
     leaves.fill(0);
     const Node* node = find_node(place_of(bits, position));
     if (node == nullptr) return;
+    // Those of one length follow one another, and of each length those meant do, too.
+    std::uint32_t longer = 0, first_meant = 0, last_meant = 0;
     for (const Route& route : node->routes) {  // longer ones come later and overwrite
-        std::fill_n(leaves.begin() + route.first_slot(), route.slot_count(), route.leaf);
+        if (route.index >= longer) {
+            const unsigned own = route.own_bits();
+            longer = 2u << own;
+            first_meant = 1u << own | slots.first >> (kFibStride - own);
+            last_meant = 1u << own | (slots.end - 1) >> (kFibStride - own);
+        }
+        if (route.index < first_meant || route.index > last_meant) continue;
+        const unsigned first = std::max(route.first_slot(), slots.first);
+        const unsigned end = std::min(route.first_slot() + route.slot_count(), slots.end);
+        for (unsigned slot = first; slot < end; ++slot) leaves[slot] = route.leaf;
     }
 }
 

@@ -45,7 +45,14 @@ class FibRib {
     /// Sets, or removes if `leaf` is none; what was there before.
     Leaf exchange(const Prefix& prefix, Leaf leaf);
     /// Leaves of the node at `position` whose address bits begin as `bits` do.
-    void expand(FibBits bits, unsigned position, FibLeaves& leaves) const;
+    void expand(FibBits bits, unsigned position, FibLeaves& leaves) const {
+        expand(bits, position, {0, kFibSlots}, leaves);
+    }
+    /// The same of some slots alone: the others have none.
+    struct Slots {
+        unsigned first, end;
+    };
+    void expand(FibBits bits, unsigned position, Slots slots, FibLeaves& leaves) const;
     [[nodiscard]] Leaf default_leaf() const noexcept { return default_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     /// Whether there is a leaf that a narrow page of a table does not hold (fib_table.hh).

@@ -13,15 +13,19 @@ namespace {
 constexpr std::uint64_t kAllSlots = ~std::uint64_t{0};
 
 /// Of a page, or of the one page that it lies in.
-std::uint64_t slots_of(const FibRib::Prefix& prefix) noexcept {
-    if (prefix.length <= kFibTableBits) return kAllSlots;
-    const unsigned count = 1u << (kFibPageEnd - prefix.length);
-    return (kAllSlots >> (kFibSlots - count)) << fib_group(prefix.bits, kFibTableBits);
+FibRib::Slots slots_of(const FibRib::Prefix& prefix) noexcept {
+    if (prefix.length <= kFibTableBits) return {0, kFibSlots};
+    const unsigned first = fib_group(prefix.bits, kFibTableBits);
+    return {first, first + (1u << (kFibPageEnd - prefix.length))};
 }
 
-std::uint64_t covered_slots(const FibLeaves& leaves) noexcept {
+std::uint64_t mask_of(FibRib::Slots slots) noexcept {
+    return (kAllSlots >> (kFibSlots - (slots.end - slots.first))) << slots.first;
+}
+
+std::uint64_t covered_slots(const FibLeaves& leaves, FibRib::Slots among) noexcept {
     std::uint64_t covered = 0;
-    for (unsigned slot = 0; slot < kFibSlots; ++slot) {
+    for (unsigned slot = among.first; slot < among.end; ++slot) {
         covered |= std::uint64_t{leaves[slot] != 0} << slot;
     }
     return covered;
@@ -185,17 +189,18 @@ bool FibTableWriter::change_page(FibTableWord& word, std::uint64_t& owned, const
         const unsigned slot = fib_group(prefix.bits, kFibTableBits);
         __builtin_prefetch(page_at(now) + FibPageWord{now}.index_of(slot), 1);
     }
+    const FibRib::Slots range = slots_of(prefix);
+    const std::uint64_t slots = mask_of(range);
     Items leaves;
-    rib.expand(prefix.bits, kFibTableBits, leaves);
-    const std::uint64_t owned_now = covered_slots(leaves);
-    const std::uint64_t slots = slots_of(prefix);
-    if ((slots & ~owned_now) != 0) {
+    rib.expand(prefix.bits, kFibTableBits, range, leaves);
+    const std::uint64_t uncovered = slots & ~covered_slots(leaves, range);
+    const std::uint64_t owned_now = (owned | slots) & ~uncovered;
+    if (uncovered != 0) {
         const Word cover = owned == kAllSlots
                                ? cover_of(rib, prefix.bits).value
                                : leaf_at(now, static_cast<unsigned>(std::countr_one(owned)));
-        each_slot(slots & ~owned_now, [&](unsigned slot) { leaves[slot] = cover; });
+        each_slot(uncovered, [&](unsigned slot) { leaves[slot] = cover; });
     }
-    each_slot(~slots, [&leaves](unsigned slot) { leaves[slot] = 0; });
     if (fib_leads_on(now) && (FibPageWord{now}.is_wide() || !takes_wide_page(leaves))) {
         set_leaves(now, leaves, slots);
     } else {
