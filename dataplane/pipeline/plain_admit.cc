@@ -161,9 +161,9 @@ template <bool kEndsTunnels>
     if (load<std::uint64_t>(entry.frame->data) << 16 != entry.run->mac) [[unlikely]]
         return false;
     const auto type = load<std::uint16_t>(entry.l3() - sizeof(Be16));
-    if (type != PlainIpv4::kEtherType) return enter_as<PlainIpv6>(entry, ipv6_);
+    const std::uint32_t size = entry.length();
+    if (type != PlainIpv4::kEtherType) return enter_as<PlainIpv6>(entry, size, ipv6_);
     if constexpr (kEndsTunnels) {
-        const std::uint32_t size = entry.length();
         if (size <= 0xffff &&
             strip_known(entry, size, PlainIpv4::faults_of_udp(entry.l3(), size))) {
             ++entry.run->ipv4;
@@ -171,7 +171,7 @@ template <bool kEndsTunnels>
             return true;
         }
     }
-    return enter_as<PlainIpv4>(entry, ipv4_);
+    return enter_as<PlainIpv4>(entry, size, ipv4_);
 }
 
 }  // namespace wye::pipeline

@@ -21,7 +21,7 @@ namespace wye::pipeline {
     runs_.resolve(context);
     for (std::size_t j = 0; j < found; ++j) {
         const Entry& entry = ends_[j];
-        if (!strip(entry, *inner[j])) [[unlikely]]
+        if (!strip(entry, entry.length(), *inner[j])) [[unlikely]]
             give_up(context, entry);
     }
 }

@@ -118,7 +118,8 @@ class PlainLane {
     template <bool kEndsTunnels>
     [[gnu::always_inline]] bool enter(const Entry& entry) noexcept;
     template <class Family>
-    [[gnu::always_inline]] static bool enter_as(const Entry& entry, List<Family>& list) noexcept;
+    [[gnu::always_inline]] static bool enter_as(const Entry& entry, std::uint32_t size,
+                                                List<Family>& list) noexcept;
     template <class Family>
     void pass(Context& context, List<Family>& list) noexcept;
     template <class Family>
@@ -141,10 +142,11 @@ class PlainLane {
                                             std::uint64_t faults) noexcept;
     PlainRun* find_end(Context& context, const Entry& entry) noexcept;
     PlainRun* begin_end(Context& context, const Entry& entry, TunnelEnd& end) noexcept;
-    [[gnu::always_inline]] bool strip(const Entry& outer, PlainRun& inner) noexcept;
+    [[gnu::always_inline]] bool strip(const Entry& outer, std::uint32_t length,
+                                      PlainRun& inner) noexcept;
     template <class Family>
-    [[gnu::always_inline]] static bool strip_as(const Entry& outer, PlainRun& inner,
-                                                List<Family>& list) noexcept;
+    [[gnu::always_inline]] static bool strip_as(const Entry& outer, std::uint32_t length,
+                                                PlainRun& inner, List<Family>& list) noexcept;
     template <class Family>
     void deny(Context& context, const Entry& entry) const noexcept;
     void give_up(Context& context, const Entry& entry) noexcept;

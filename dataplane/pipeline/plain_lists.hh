@@ -30,10 +30,10 @@ std::uint32_t ports_of(const std::byte* l3) noexcept {
     return byteswap(load<std::uint32_t>(l3 + Family::kHeader));
 }
 
+/// `size` bytes from entry.l3() on are the frame's.
 template <class Family>
-[[gnu::always_inline]] inline bool PlainLane::enter_as(const Entry& entry,
+[[gnu::always_inline]] inline bool PlainLane::enter_as(const Entry& entry, std::uint32_t size,
                                                        List<Family>& list) noexcept {
-    const std::uint32_t size = entry.length();
     if (size < Family::kLeast) [[unlikely]]
         return false;
     const std::byte* const l3 = entry.l3();

@@ -30,7 +30,8 @@ inline PlainLane::TunnelEnd& PlainLane::slot_of(const std::byte* l3) noexcept {
 }
 
 template <class Family>
-[[gnu::always_inline]] inline bool PlainLane::strip_as(const Entry& outer, PlainRun& inner,
+[[gnu::always_inline]] inline bool PlainLane::strip_as(const Entry& outer, std::uint32_t length,
+                                                       PlainRun& inner,
                                                        List<Family>& list) noexcept {
     constexpr std::uint32_t kStripped = kTunnelHeaders + sizeof(net::EthernetHeader);
     std::byte* const l3 = outer.l3() + kStripped;
@@ -38,17 +39,18 @@ template <class Family>
                         net::ecn_of(PlainIpv4::traffic_class(outer.l3())))) [[unlikely]] {
         return false;
     }
-    return enter_as<Family>(Entry(*outer.frame, inner, l3), list);
+    return enter_as<Family>(Entry(*outer.frame, inner, l3), length - kStripped, list);
 }
 
-/// Enters what is inside an outer packet.
-[[gnu::always_inline]] inline bool PlainLane::strip(const Entry& outer, PlainRun& inner) noexcept {
+/// Enters what is inside an outer packet of `length` bytes, with which its frame ends.
+[[gnu::always_inline]] inline bool PlainLane::strip(const Entry& outer, std::uint32_t length,
+                                                    PlainRun& inner) noexcept {
     const std::byte* const link = outer.l3() + kTunnelHeaders;
     if (load<std::uint64_t>(link) << 16 != inner.mac) [[unlikely]]
         return false;
     const auto type = load<std::uint16_t>(link + offsetof(net::EthernetHeader, type));
-    if (type == PlainIpv4::kEtherType) return strip_as<PlainIpv4>(outer, inner, ipv4_);
-    return type == PlainIpv6::kEtherType && strip_as<PlainIpv6>(outer, inner, ipv6_);
+    if (type == PlainIpv4::kEtherType) return strip_as<PlainIpv4>(outer, length, inner, ipv4_);
+    return type == PlainIpv6::kEtherType && strip_as<PlainIpv6>(outer, length, inner, ipv6_);
 }
 
 /// Enters what is inside an outer packet of `length` bytes that was not entered itself. That it is for
@@ -63,8 +65,8 @@ template <class Family>
     faults |=
         (end.state ^ state_) | end.differs(*outer.run, l3) | PlainIpv4::udp_faults(l3, length);
     if (faults != 0) return false;
-    runs_.take_again(end.run);
-    return strip(outer, end.run);
+    if (!end.run.is_taken) runs_.take_again(end.run);
+    return strip(outer, length, end.run);
 }
 
 }  // namespace wye::pipeline
