@@ -12,7 +12,7 @@ namespace wye::control {
 std::uint32_t RoutePool::take() {
     if (free_.empty()) {
         const auto first = static_cast<std::uint32_t>(chunks_.size()) * kInChunk;
-        chunks_.push_back(std::make_unique<Route[]>(kInChunk));
+        chunks_.push_back(Chunk(kInChunk));
         free_.reserve(chunks_.size() * kInChunk);
         for (std::uint32_t i = kInChunk; i-- != 0;) free_.push_back(first + i);
     }
@@ -69,7 +69,7 @@ void RouteTable::place(Slot slot) noexcept {
 }
 
 void RouteTable::resize(std::size_t slots) {
-    const auto old = std::exchange(slots_, std::vector<Slot>(slots));
+    const auto old = std::exchange(slots_, Slots(slots));
     for (const Slot& slot : old) {
         if (slot.record != kFree) place(slot);
     }

@@ -10,9 +10,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "dataplane/base/huge_pages.hh"
 #include "dataplane/net/address.hh"
 
 namespace wye::control {
@@ -31,18 +31,19 @@ struct alignas(64) Route {
 };
 static_assert(sizeof(Route) == 64, "one cache line");
 
-/// Records of routes, for all VRFs together.
+/// Records of routes, for all VRFs together; 2 MiB of them at a time.
 class RoutePool {
   public:
     [[nodiscard]] std::uint32_t take();
     void give_back(std::uint32_t index) { free_.push_back(index); }
-    [[nodiscard]] Route& operator[](std::uint32_t index) const noexcept {
+    [[nodiscard]] Route& operator[](std::uint32_t index) noexcept {
         return chunks_[index / kInChunk][index % kInChunk];
     }
 
   private:
-    static constexpr std::uint32_t kInChunk = 1024;
-    std::vector<std::unique_ptr<Route[]>> chunks_;
+    using Chunk = std::vector<Route, HugePages<Route>>;
+    static constexpr std::uint32_t kInChunk = HugePages<Route>::kPage / sizeof(Route);
+    std::vector<Chunk> chunks_;
     std::vector<std::uint32_t> free_;
 };
 
@@ -85,6 +86,8 @@ class RouteTable {
         std::uint32_t record = kFree;
     };
 
+    using Slots = std::vector<Slot, HugePages<Slot>>;
+
     [[nodiscard]] static std::uint32_t hash_of(const net::IpPrefix& prefix) noexcept;
     [[nodiscard]] std::size_t home_of(std::uint32_t hash) const noexcept;
     [[nodiscard]] std::size_t after(std::size_t slot) const noexcept {
@@ -97,7 +100,7 @@ class RouteTable {
     void place(Slot slot) noexcept;
 
     RoutePool* pool_;
-    std::vector<Slot> slots_;  // a power of two, at most three quarters in use; or none
+    Slots slots_;  // a power of two, at most three quarters in use; or none
     std::size_t size_ = 0;
 };
 

@@ -81,7 +81,7 @@ void FibRib::remove_node(Node& node) {
 }
 
 void FibRib::resize_slots(std::size_t count) {
-    std::vector<Node> before(count);
+    Nodes before(count);
     before.swap(slots_);
     for (Node& node : before) {
         if (node.is_free()) continue;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "dataplane/base/huge_pages.hh"
 #include "dataplane/net/address.hh"
 #include "dataplane/table/fib_trie.hh"
 #include "dataplane/table/nexthop.hh"
@@ -131,6 +132,7 @@ class FibRib {
     };
 
     static_assert(sizeof(Node) == 64);
+    using Nodes = std::vector<Node, HugePages<Node>>;
 
     static Place place_of(FibBits bits, unsigned position) noexcept;
     [[nodiscard]] std::size_t home_of(const Place& place) const noexcept;
@@ -151,7 +153,7 @@ class FibRib {
 
     // A hash with open addressing, in a power of two of slots, linearly probed and at most three
     // quarters full: finding a node reads one line, mostly, and its routes another.
-    std::vector<Node> slots_;
+    Nodes slots_;
     std::size_t nodes_ = 0;
     Leaf default_;
     std::size_t size_ = 0;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "dataplane/base/huge_pages.hh"
 #include "dataplane/table/arena_writer.hh"
 #include "dataplane/table/fib.hh"
 #include "dataplane/table/fib_rib.hh"
@@ -73,7 +74,7 @@ class FibTableWriter {
     FibTrieWriter& tries_;
     /// For each word of the table, slots that a prefix longer than /18 and up to /24 answers for: a
     /// shorter one that comes or goes changes the others.
-    std::vector<std::uint64_t> owned_;
+    std::vector<std::uint64_t, HugePages<std::uint64_t>> owned_;
 };
 
 }  // namespace wye::table
