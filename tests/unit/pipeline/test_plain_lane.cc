@@ -104,7 +104,8 @@ TEST(PlainLane, KnowsTunnelsEndsForAsLongAsTheyAre) {
         const std::size_t few = traffic.below(2) == 0 ? ends.size() : 4;
         for (Bytes& frame : frames) {
             const Known& end = ends[(first + traffic.below(few)) % ends.size()];
-            const std::string_view remote = traffic.below(8) == 0 ? "198.51.100.4" : end.remote;
+            std::string_view remote = end.remote;
+            if (traffic.below(8) == 0) remote = "198.51.100.4";
             frame = traffic.below(4) == 0
                         ? traffic.carriers_frame(2)
                         : ethernet({}, traffic.tunnel_packet({remote, 4789}, end.vni,
