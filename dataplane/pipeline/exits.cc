@@ -1,11 +1,11 @@
 #include "dataplane/pipeline/exits.hh"
 
-#include "dataplane/net/checksum.hh"
 #include "dataplane/net/ethernet.hh"
 #include "dataplane/net/ipv4.hh"
 #include "dataplane/pipeline/plain_headers.hh"
 #include "dataplane/pipeline/resolve_leaf.hh"
 #include "dataplane/pipeline/tenant_roots.hh"
+#include "dataplane/pipeline/tunnel_steps.hh"
 #include "dataplane/table/fib.hh"
 #include "dataplane/table/vrf.hh"
 
@@ -48,8 +48,7 @@ void resolve_tunnel(const Context& context, const table::Vport& vport, Exit& exi
     std::memcpy(outer, record.header.data(), record.header_length);
     std::memcpy(outer + record.header_length,
                 exit.header.data() + Exit::kHeader - exit.header_length, exit.header_length);
-    tunnel.checksum = net::fold(
-        net::sum_bytes(std::span(outer, sizeof(net::Ipv4Header)).subspan(2 * sizeof(Be16))));
+    tunnel.checksum = outer_ipv4_sum(outer);
     exit.tunnel = &tunnel;
     exit.kind = ExitKind::tunnel;
 }
