@@ -6,6 +6,7 @@
 #include "dataplane/pipeline/ledger.hh"
 #include "dataplane/pipeline/match_acl.hh"
 #include "dataplane/pipeline/plain_lists.hh"
+#include "dataplane/pipeline/tenant_roots.hh"
 #include "dataplane/pipeline/validate_ipv4.hh"
 #include "dataplane/pipeline/validate_ipv6.hh"
 #include "dataplane/table/acl_key.hh"
@@ -53,7 +54,7 @@ void PlainLane::match(Context& context, List<Family>& list) noexcept {
     if (asked == 0) return;
     table::match_acls(context.arena, std::span(queries).first(asked));
     table::Ref<table::Acl> last;
-    table::PacketsAndBytes* rules = nullptr;
+    table::PacketsAndBytes* rules = context.counters.rules;
     std::size_t answered = 0, kept = 0;
     for (std::size_t j = 0; j < list.count; ++j) {
         const Entry& entry = list.entries[j];

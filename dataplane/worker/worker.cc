@@ -15,8 +15,6 @@
 
 namespace wye::worker {
 
-using pipeline::Frame;
-using pipeline::kMaxBurst;
 using pipeline::PortOutput;
 
 namespace {
