@@ -32,6 +32,7 @@ bool ends_tunnels(const PlainRun& run) noexcept {
 /// when all their runs are found together.
 [[gnu::noinline]] void PlainLane::admit(Context& context, std::span<Frame> frames,
                                         Live& unknown) noexcept {
+    if (frames.empty()) return;
     Admission admission;
     begin_first_run(context, frames[0], admission);
     std::uint64_t left = (std::uint64_t{1} << frames.size()) - 1;

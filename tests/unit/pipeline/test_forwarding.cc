@@ -459,6 +459,12 @@ TEST(Output, FullQueuesAndRefusalsAreCounted) {
     EXPECT_EQ(router.total(&LedgerRow::tx), 0u);
 }
 
+TEST(Bursts, MayBeEmpty) {
+    TwoPorts router;
+    run_from_port(router.context, PortId{0}, {});
+    EXPECT_EQ(router.total(&LedgerRow::rx), 0u);
+}
+
 TEST(NoTables, EveryFrameIsCounted) {
     TwoPorts router;
     const auto view = router.context.arena;
