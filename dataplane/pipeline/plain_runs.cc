@@ -116,7 +116,6 @@ bool PlainRuns::identify(PortId port, const Frame& frame, Wanted& wanted) const 
     return true;
 }
 
-/// Where it is not, it is to be put somewhere in its set: kPlaces + the set.
 void PlainRuns::find_place(Wanted& wanted) const noexcept {
     const std::uint32_t set = set_of(wanted.tag_key);
     const auto* keys = reinterpret_cast<const __m128i*>(sets_[set].tag_keys.data());
@@ -126,7 +125,7 @@ void PlainRuns::find_place(Wanted& wanted) const noexcept {
                   high = _mm_packs_epi32(are_same(2), are_same(3));
     const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi16(low, high)));
     if (found == 0) {
-        wanted.place = kPlaces + set;
+        wanted.place = kNowhere;
         return;
     }
     wanted.place = set * kWays + static_cast<std::uint32_t>(std::countr_zero(found));
@@ -140,25 +139,26 @@ inline bool PlainRuns::is_of(const PlainRun& run, const Wanted& wanted) const no
             (run.tag_mask ^ wanted.tag_mask)) == 0;
 }
 
+inline void PlainRuns::use(PlainRun& run) noexcept {
+    if (!run.is_taken) used_[used_count_++] = &run;
+    run.is_taken = true;
+}
+
 PlainRun* PlainRuns::take(const Wanted& wanted) noexcept {
-    std::uint32_t place = wanted.place;
-    if (place < kPlaces && is_of(runs_[place], wanted)) [[likely]] {
-        PlainRun& run = runs_[place];
-        if (!run.is_taken) used_[used_count_++] = &run;
-        run.is_taken = true;
-        return &run;
-    }
-    return &begin(wanted);
+    if (wanted.place == kNowhere || !is_of(runs_[wanted.place], wanted)) return &begin(wanted);
+    PlainRun& run = runs_[wanted.place];
+    use(run);
+    return &run;
 }
 
 /// Looks for its place again: since find_place() the burst may have begun the same run, or one that
 /// took it.
 [[gnu::noinline]] PlainRun& PlainRuns::begin(Wanted wanted) noexcept {
     find_place(wanted);
-    if (wanted.place < kPlaces && is_of(runs_[wanted.place], wanted)) return runs_[wanted.place];
+    if (wanted.place != kNowhere && is_of(runs_[wanted.place], wanted)) return runs_[wanted.place];
     const std::uint32_t set = set_of(wanted.tag_key);
     std::optional<std::uint32_t> place = wanted.place;
-    if (*place >= kPlaces) place = find_victim(set);
+    if (place == kNowhere) place = find_victim(set);
     // The same tags with other EtherTypes: one of them has the place, others are spare.
     if (place && runs_[*place].is_taken) place.reset();
     if (place) sets_[set].tag_keys[*place % kWays] = wanted.tag_key;
@@ -196,8 +196,7 @@ PlainRun& PlainRuns::begin(const Context& context, TunnelId tunnel, const PlainR
 
 bool PlainRuns::take_again(PlainRun& run) noexcept {
     if (run.state != state_) return false;
-    if (!run.is_taken) used_[used_count_++] = &run;
-    run.is_taken = true;
+    use(run);
     return true;
 }
 

@@ -96,7 +96,7 @@ class PlainRuns {
     /// The vports of thousands of tenants, in sets: a run is in any place of the set that its tags
     /// choose. A set's tags lie in one cache line, apart from the runs, so that finding one touches that
     /// and the run's two.
-    static constexpr std::uint32_t kPlaces = 8192, kWays = 16;
+    static constexpr std::uint32_t kPlaces = 8192, kWays = 16, kNowhere = kPlaces;
     struct alignas(64) Set {
         std::array<std::uint32_t, kWays> tag_keys;
     };
@@ -106,6 +106,8 @@ class PlainRuns {
     /// The place of another run, which gives way; nothing: this burst needs them all.
     [[nodiscard]] std::optional<std::uint32_t> find_victim(std::uint32_t set) const noexcept;
     [[nodiscard]] bool is_of(const PlainRun& run, const Wanted& wanted) const noexcept;
+    /// This burst has packets of it.
+    void use(PlainRun& run) noexcept;
     PlainRun& begin(PlainRun& run, std::uint32_t port_row) noexcept;
     PlainRun& begin_spare(std::uint32_t port_row) noexcept;
     PlainRun& begin(Wanted wanted) noexcept;

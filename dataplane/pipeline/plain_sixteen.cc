@@ -1,17 +1,9 @@
 #include "dataplane/pipeline/plain_sixteen.hh"
 
-// GCC 12 takes what the intrinsics leave open on purpose for forgotten (its bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
 #include <bit>
 #include <cstring>
 
+#include "dataplane/base/avx512.hh"
 #include "dataplane/net/ip_protocol.hh"
 #include "dataplane/pipeline/exits.hh"
 #include "dataplane/pipeline/plain_headers.hh"
@@ -44,11 +36,6 @@ namespace {
 struct Transposed {
     __m512i words[4];
 };
-
-/// A constant in all lanes.
-WYE_SIXTEEN_TARGET inline __m512i all(std::uint32_t value) noexcept {
-    return _mm512_set1_epi32(static_cast<int>(value));
-}
 
 WYE_SIXTEEN_TARGET inline __m128i load_piece(const void* at) noexcept {
     return _mm_loadu_si128(static_cast<const __m128i*>(at));

@@ -5,21 +5,13 @@
 // No branch depends on an address, but for the one that finds something out of the ordinary in a
 // burst: a branch (a /24 with longer prefixes in it), or none.
 
-// GCC 12 takes what the intrinsics leave open on purpose for forgotten (its bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#ifndef __clang__
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 
+#include "dataplane/base/avx512.hh"
 #include "dataplane/table/fib.hh"
 #include "dataplane/table/fib_lookup.hh"
 #include "dataplane/table/fib_table.hh"
@@ -104,11 +96,6 @@ FibSettled lookup_baseline(ArenaView arena, const Ref<Fib4Root>* roots,
 }
 
 #define WYE_FIB_TARGET [[gnu::target("avx512f,avx512bw")]]
-
-/// A constant in all lanes.
-WYE_FIB_TARGET inline __m512i all(std::uint32_t value) noexcept {
-    return _mm512_set1_epi32(static_cast<int>(value));
-}
 
 /// Sixteen addresses. Every mask register that is written costs as much as three vectors: few have
 /// their places in flight, and gathers write some of their own. So narrow items are unpacked by

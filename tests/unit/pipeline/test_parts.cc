@@ -1,12 +1,16 @@
 // The worker-local parts by themselves: hold table, token bucket, tenant roots, flow hash.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
+#include <memory>
 #include <random>
+#include <vector>
 
 #include "dataplane/pipeline/hash_flow.hh"
 #include "dataplane/pipeline/hold.hh"
+#include "dataplane/pipeline/port_output.hh"
 #include "dataplane/pipeline/tenant_roots.hh"
 #include "dataplane/pipeline/token_bucket.hh"
 #include "test_router.hh"
@@ -162,6 +166,45 @@ TEST(HashFlow, SpreadsOverLowAndHighBits) {
     for (unsigned i = 0; i < 16; ++i) {
         EXPECT_NEAR(low[i], 1000, 150);
         EXPECT_NEAR(high[i], 1000, 150);
+    }
+}
+
+/// Frames in random rows of owners, and some of them put behind the others: against a plain list of
+/// both.
+TEST(PortOutput, KeepsOwnersAsFramesMove) {
+    struct Entry {
+        std::uint32_t id, tenant;
+        bool operator==(const Entry&) const = default;
+    };
+    auto output = std::make_unique<PortOutput>();
+    std::mt19937 random(5);
+    for (int round = 0; round < 3000; ++round) {
+        output->clear();
+        std::vector<Entry> naive;
+        const auto count = static_cast<std::uint32_t>(1 + random() % 40);
+        for (std::uint32_t id = 0; id < count; ++id) {
+            const Entry entry{id, static_cast<std::uint32_t>(random() % 3)};
+            Frame frame;
+            frame.length = id;
+            output->add(frame, {1, entry.tenant}, VportId{entry.tenant / 2});
+            naive.push_back(entry);
+        }
+        for (std::size_t moves = random() % count; moves != 0; --moves) {
+            const auto at = static_cast<std::ptrdiff_t>(random() % count);
+            output->move_to_end(static_cast<std::size_t>(at));
+            std::rotate(naive.begin() + at, naive.begin() + at + 1, naive.end());
+        }
+        std::vector<Entry> seen;
+        for (std::size_t i = 0; i < output->owner_count; ++i) {
+            const PortOutput::Owner& owner = output->owners[i];
+            ASSERT_EQ(owner.vport, VportId{owner.rows.tenant / 2});
+            ASSERT_LT(owner.first, output->end_of(i));
+            for (std::size_t k = owner.first; k < output->end_of(i); ++k) {
+                seen.push_back({output->frames[k].length, owner.rows.tenant});
+                ASSERT_EQ(output->owner_index_of(k), i);
+            }
+        }
+        ASSERT_EQ(seen, naive);
     }
 }
 
