@@ -52,6 +52,12 @@ def run(title: str, command: list[str], environment: dict | None = None) -> bool
     return done.returncode == 0
 
 
+def reason_of(case: ElementTree.Element) -> str:
+    """Why a whole TAP program was skipped: meson leaves that in its output."""
+    _, _, reason = (case.findtext("system-out") or "").partition("# SKIP ")
+    return reason.strip().partition("\n")[0]
+
+
 def read_results(log: Path, tally: Tally) -> None:
     """Adds the cases of meson's JUnit file; a program without cases counts as one."""
     if not log.exists():
@@ -67,7 +73,7 @@ def read_results(log: Path, tally: Tally) -> None:
             if failure is not None:
                 tally.add(name, "failed", (failure.get("message") or failure.text or "")[:600])
             elif skipped is not None:
-                tally.add(name, "skipped", skipped.get("message") or "")
+                tally.add(name, "skipped", skipped.get("message") or reason_of(case))
             else:
                 tally.add(name, "passed")
 
@@ -124,6 +130,9 @@ def main() -> int:
                              "fuzz targets for some seconds each, and the tests of threads, rings "
                              "and RCU")
     parser.add_argument("--quick", action="store_true", help="without the end-to-end tests")
+    parser.add_argument("--vm", action="store_true",
+                        help="only the tests that need the virtual lab (tests/virtual), which is set "
+                             "up first; without this they are skipped")
     parser.add_argument("--no-setup", action="store_true", help="do not look for missing packages")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
@@ -132,9 +141,9 @@ def main() -> int:
         return 1
     begun = time.monotonic()
     tally = Tally()
+    setup = ["scripts/setup", "--vm"] if arguments.vm else ["scripts/setup"]
     if not arguments.no_setup:
-        tally.add("setup", "passed" if run("what is needed is installed", ["scripts/setup"])
-                  else "failed")
+        tally.add("setup", "passed" if run("what is needed is installed", setup) else "failed")
 
     if arguments.sanitize:
         for name, (options, suites) in SANITIZERS.items():
@@ -143,6 +152,12 @@ def main() -> int:
                 words = [word for suite in suites for word in ("--suite", suite)]
                 words += ["--timeout-multiplier", "5"]
                 meson_tests(folder, f"sanitize-{name}", words, tally, f"{name}: {', '.join(suites)}")
+    elif arguments.vm:
+        folder = Path(os.environ.get("WYE_BUILD", TOP / "build"))
+        os.environ["WYE_TEST_VM"] = "1"
+        if build(folder, [], tally):
+            meson_tests(folder, "virtual", ["--suite", "virtual", "--num-processes", "1"], tally,
+                        "in virtual machines")
     else:
         folder = Path(os.environ.get("WYE_BUILD", TOP / "build"))
         good = run("format, layers, headers, scripts", ["scripts/check"])
