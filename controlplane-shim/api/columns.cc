@@ -145,6 +145,8 @@ constexpr std::array kDrops{
 };
 constexpr std::array kWorkers{
     Column{"worker", "WORKER", number},
+    Column{"core", "CORE", number},
+    Column{"state", "STATE", text},
     Column{"rx_packets", "RX packets", number},
     Column{"tx_packets", "TX packets", number},
     Column{"dropped_packets", "DROPPED packets", number},
@@ -156,6 +158,10 @@ constexpr std::array kWorkers{
     Column{"ipv4_lookup", "IPV4 LOOKUP", text},
     Column{"ipv6_lookup", "IPV6 LOOKUP", text},
     Column{"acl_lookup", "ACL LOOKUP", text},
+    Column{"stalls", "STALLS", number},
+    Column{"stall_ms", "STALL ms", number},
+    Column{"longest_stall_ms", "LONGEST ms", number},
+    Column{"stack", "STACK OF THE LAST STALL", text},
 };
 constexpr std::array kRings{
     Column{"ring", "RING", text},         Column{"size", "SIZE", number},

@@ -326,6 +326,28 @@ void add_variants(Json& row, const ring::VariantsMessage& variants) {
     add("acl_lookup", variants.acl);
 }
 
+const char* word_of(table::WorkerState state) {
+    switch (state) {
+        case table::WorkerState::absent:
+            return "absent";
+        case table::WorkerState::running:
+            return "running";
+        case table::WorkerState::stalled:
+            return "stalled";
+    }
+    return "?";
+}
+
+void add_report(Json& row, const table::WorkerReport& report) {
+    row["state"] = word_of(report.state);
+    if (report.core != table::WorkerReport::kNotPinned) row["core"] = report.core;
+    row["stalls"] = report.stalls;
+    if (report.stalls == 0) return;
+    row["stall_ms"] = report.stall_milliseconds;
+    row["longest_stall_ms"] = report.longest_milliseconds;
+    if (!report.stack_text().empty()) row["stack"] = report.stack_text();
+}
+
 }  // namespace
 
 Json Show::workers() {
@@ -347,6 +369,7 @@ Json Show::workers() {
                  {"sleeps", worker.sleeps.get()},
                  {"sleep_ms", worker.sleep_nanoseconds.get() / 1000000}};
         add_variants(row, state_.variants_);
+        if (const auto report = file_->record(WorkerId{i}).read()) add_report(row, *report);
         if (total != 0) row["busy_percent"] = worker.busy_cycles.get() * 100 / total;
         rows.push_back(std::move(row));
     }

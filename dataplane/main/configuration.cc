@@ -55,6 +55,7 @@ void read_workers(StrictYaml& yaml, Configuration& configuration) {
     }
     yaml.choice("idle", {"poll", "adaptive"},
                 [&](std::size_t index) { configuration.idle = static_cast<Idle>(index); });
+    yaml.number("stall_milliseconds", 0, 3'600'000, into(configuration.stall_milliseconds));
 }
 
 void read_memory(StrictYaml& yaml, MemoryConfiguration& memory) {

@@ -31,6 +31,7 @@ struct Configuration {
     std::string run_dir;  // default /run/wye/<instance>
     std::vector<std::uint32_t> worker_cores;
     Idle idle = Idle::adaptive;
+    std::uint32_t stall_milliseconds = 1000;  // a turn that takes longer is reported; 0: never
     MemoryConfiguration memory;
     TablesConfiguration tables;
     std::vector<drivers::PortSpecification> ports;

@@ -55,17 +55,20 @@ Descriptor catch_signals() {
 }
 
 ControlLoop::ControlLoop(control::Control& control, SessionServer& sessions, LeaseServer& leases,
-                         ring::Wakeup& wakeup, Descriptor signals, std::vector<WatchedPort> ports)
+                         ring::Wakeup& wakeup, Descriptor signals, std::vector<WatchedPort> ports,
+                         std::function<void(Nanoseconds now)> look_at_workers)
     : control_(control),
       sessions_(sessions),
       leases_(leases),
       wakeup_(wakeup),
       signals_(std::move(signals)),
       links_(open_link_events()),
-      ports_(std::move(ports)) {}
+      ports_(std::move(ports)),
+      look_at_workers_(std::move(look_at_workers)) {}
 
 int ControlLoop::run() {
     Nanoseconds next_links{0};
+    Nanoseconds next_workers{0};
     while (true) {
         sessions_.serve();
         leases_.serve();
@@ -73,6 +76,10 @@ int ControlLoop::run() {
         if (drain(links_) || monotonic_now() >= next_links) {
             check_links();
             next_links = monotonic_now() + std::chrono::milliseconds(kTick);
+        }
+        if (const Nanoseconds now = monotonic_now(); now >= next_workers) {
+            look_at_workers_(now);
+            next_workers = now + std::chrono::milliseconds(kTick);
         }
         bool busy = true;
         for (int turn = 0; turn < kBusyTurns && busy; ++turn) busy = control_.poll();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "dataplane/base/clock.hh"
 #include "dataplane/base/descriptor.hh"
 #include "dataplane/control/control.hh"
 #include "dataplane/main/lease_server.hh"
@@ -31,8 +32,10 @@ class ControlLoop {
   public:
     /// `wakeup`: notified by workers (a neighbour is wanted) and by the host thread (a twin is
     /// lost).
+    /// `look_at_workers`: called ten times a second.
     ControlLoop(control::Control& control, SessionServer& sessions, LeaseServer& leases,
-                ring::Wakeup& wakeup, Descriptor signals, std::vector<WatchedPort> ports);
+                ring::Wakeup& wakeup, Descriptor signals, std::vector<WatchedPort> ports,
+                std::function<void(Nanoseconds now)> look_at_workers);
     /// Until a signal; which one.
     int run();
 
@@ -48,6 +51,7 @@ class ControlLoop {
     Descriptor signals_;
     Descriptor links_;  // rtnetlink: something about some interface changed
     std::vector<WatchedPort> ports_;
+    std::function<void(Nanoseconds now)> look_at_workers_;
     std::vector<pollfd> set_;
 };
 

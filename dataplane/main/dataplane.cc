@@ -22,6 +22,7 @@
 #include "dataplane/main/settle.hh"
 #include "dataplane/main/tables.hh"
 #include "dataplane/ring/unix_socket.hh"
+#include "dataplane/worker/watchdog.hh"
 #include "dataplane/worker/worker.hh"
 #include "drivers/ethdev/eal.hh"
 #include "drivers/ethdev/mbuf_pool.hh"
@@ -63,6 +64,7 @@ struct Dataplane::Parts {
     std::unique_ptr<table::Liveness> liveness;
     ring::Wakeup control_wakeup;
     std::vector<std::unique_ptr<worker::Worker>> workers;
+    std::optional<worker::Watchdog> watchdog;
     std::unique_ptr<host::HostThread> host;
     std::unique_ptr<HostTwins> twins;
     std::unique_ptr<control::Control> control;
@@ -74,6 +76,7 @@ struct Dataplane::Parts {
     Outcome<void> open_counters();
     void name_ports();
     void make_workers();
+    void make_watchdog();
     void make_host();
     Outcome<void> make_control();
     Outcome<void> start_threads();
@@ -174,6 +177,14 @@ void Dataplane::Parts::make_workers() {
     }
 }
 
+void Dataplane::Parts::make_watchdog() {
+    if (configuration.stall_milliseconds == 0) return;
+    worker::Watchdog::Options options;
+    options.stalled_after = std::chrono::milliseconds(configuration.stall_milliseconds);
+    watchdog.emplace(options, say);
+    for (const auto& worker : workers) watchdog->watch(*worker, counters->record(worker->id()));
+}
+
 void Dataplane::Parts::make_host() {
     std::vector<host::WorkerSide> sides;
     for (const auto& worker : workers) {
@@ -249,6 +260,7 @@ void Dataplane::Parts::stop() {
     control.reset();
     twins.reset();
     host.reset();
+    watchdog.reset();
     workers.clear();  // their queues before the ports
     ports.clear();    // they give their buffers back before the pool goes
     if (pool && pool->in_use() > 0) {
@@ -339,6 +351,7 @@ Outcome<std::unique_ptr<Dataplane>> Dataplane::start(const Configuration& config
         static_cast<std::uint32_t>(configuration.worker_cores.size()));
     parts.liveness = std::make_unique<table::Liveness>(configuration.limits.nexthops);
     parts.make_workers();
+    parts.make_watchdog();
     parts.make_host();
     const auto running = parts.make_control().and_then([&] { return parts.start_threads(); });
     if (!running) return tl::unexpected(running.error());
@@ -348,7 +361,9 @@ Outcome<std::unique_ptr<Dataplane>> Dataplane::start(const Configuration& config
 ExitCode Dataplane::run() {
     Parts& parts = *parts_;
     ControlLoop loop(*parts.control, *parts.sessions, *parts.leases, parts.control_wakeup,
-                     std::move(parts.signals), parts.watched_ports());
+                     std::move(parts.signals), parts.watched_ports(), [&parts](Nanoseconds now) {
+                         if (parts.watchdog) parts.watchdog->look(now);
+                     });
     tell_ready(fmt::format("instance {}, {} workers, {} ports", parts.configuration.instance,
                            parts.workers.size(), parts.ports.size()));
     const int signal = loop.run();

@@ -15,6 +15,7 @@
 #include "dataplane/base/name.hh"
 #include "dataplane/base/result.hh"
 #include "dataplane/table/counters.hh"
+#include "dataplane/table/worker_record.hh"
 
 namespace wye::table {
 
@@ -33,6 +34,8 @@ class CounterFile {
 
     [[nodiscard]] const CounterLimits& limits() const noexcept;
     [[nodiscard]] CounterBlock block(WorkerId worker) const noexcept;
+    /// What the control thread says of it. Cleared when the file is opened to write.
+    [[nodiscard]] WorkerRecord& record(WorkerId worker) const noexcept;
 
     // The directory. Slots of one kind are numbered 0.. up to its limit; rule slots are a run of
     // `count` counters for one ACL name.

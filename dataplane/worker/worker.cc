@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 #include "dataplane/base/clock.hh"
@@ -94,8 +95,19 @@ void Worker::stop() {
     thread_.join();
 }
 
+Nanoseconds Worker::processor_time() noexcept {
+    clockid_t clock{};
+    timespec used{};
+    if (!running() || pthread_getcpuclockid(thread_.native_handle(), &clock) != 0 ||
+        clock_gettime(clock, &used) != 0) {
+        return Nanoseconds{0};
+    }
+    return std::chrono::seconds(used.tv_sec) + Nanoseconds(used.tv_nsec);
+}
+
 void Worker::run() noexcept {
     const std::uint32_t reader = options_.id.value;
+    stack_sample_.begin_on_this_thread();
     if (shared_.enter_thread) shared_.enter_thread();
     shared_.epochs.register_reader(reader);
     shared_.epochs.online(reader);
@@ -114,6 +126,7 @@ void Worker::run() noexcept {
     shared_.epochs.offline(reader);
     shared_.epochs.unregister_reader(reader);
     if (shared_.leave_thread) shared_.leave_thread();
+    stack_sample_.end_on_this_thread();
 }
 
 std::size_t Worker::turn() noexcept {

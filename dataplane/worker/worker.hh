@@ -21,6 +21,7 @@
 #include <thread>
 #include <vector>
 
+#include "dataplane/base/clock.hh"
 #include "dataplane/base/ids.hh"
 #include "dataplane/base/result.hh"
 #include "dataplane/pipeline/context.hh"
@@ -32,6 +33,7 @@
 #include "dataplane/table/liveness.hh"
 #include "dataplane/table/published.hh"
 #include "dataplane/worker/port_io.hh"
+#include "dataplane/worker/stack_sample.hh"
 
 namespace wye::worker {
 
@@ -89,6 +91,18 @@ class Worker {
     /// Notify after a push to from_host().
     [[nodiscard]] ring::Wakeup& wakeup() noexcept { return wakeup_; }
 
+    // For the watchdog, on the thread that starts and stops.
+    [[nodiscard]] WorkerId id() const noexcept { return options_.id; }
+    [[nodiscard]] std::optional<std::uint32_t> core() const noexcept { return options_.core; }
+    [[nodiscard]] bool running() const noexcept { return thread_.joinable(); }
+    /// Turns that were finished; grows every few milliseconds while it runs.
+    [[nodiscard]] std::uint64_t turns() const noexcept {
+        return shared_.counters.worker->polls.get();
+    }
+    /// What its thread has had of a core; 0 where it does not run.
+    [[nodiscard]] Nanoseconds processor_time() noexcept;
+    [[nodiscard]] StackSample& stack_sample() noexcept { return stack_sample_; }
+
   private:
     struct Attached {
         PortId port;
@@ -122,6 +136,7 @@ class Worker {
     std::uint64_t neighbor_generation_ = 0;
     std::uint64_t next_tick_ = 0;  // cycles
     std::uint64_t tick_ = 0;       // cycles
+    StackSample stack_sample_;
     std::atomic<bool> stop_{false};
     std::thread thread_;
 };
