@@ -27,21 +27,27 @@ _wyectl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            --socket | --instance) ((i++)) ;;
+            --socket | --instance | --config | --svg | --workers | --topology | --isolated) ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=$word; elif [[ -z $what ]]; then what=$word; fi ;;
         esac
     done
     case $previous in
-        --socket | -f | --file)
+        --socket | -f | --file | --config | --svg | --topology)
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return ;;
         --instance) words=$(_wyectl_instances) ;;
-        --tenant | --vrf | --port | --prefix | --match) return ;;
+        --workers) words=auto ;;
+        --tenant | --vrf | --port | --prefix | --match | --isolated) return ;;
         *)
             case $command in
-                '') words='apply show --socket --instance --help --version' ;;
+                '') words='apply show host --socket --instance --help --version' ;;
                 apply) words='--file --json --help' ;;
+                host)
+                    case $what in
+                        '') words='placement --help' ;;
+                        placement) words='--config --workers --svg --json --yaml --topology --isolated --help' ;;
+                    esac ;;
                 show)
                     if [[ -z $what ]]; then
                         words="$shows --help"

@@ -1,4 +1,4 @@
-// wyectl: asks a running wye-shim. Options and exit codes: docs/man/wyectl.1.
+// wyectl: asks a running wye-shim; `wyectl host` looks at the machine itself. Options and exit codes: docs/man/wyectl.1.
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
@@ -14,6 +14,7 @@
 #include "controlplane-shim/api/columns.hh"
 #include "controlplane-shim/cli/instance.hh"
 #include "controlplane-shim/cli/table.hh"
+#include "controlplane-shim/host/commands.hh"
 
 namespace wye::cli {
 namespace {
@@ -163,13 +164,14 @@ int run(int argc, char** argv) {
         ->type_name("FILE");
     apply->add_flag("--json", options.json_output, "Print JSON instead of lines");
     add_show(app, options);
+    host::Commands host(app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);  // help, version
         return complain(std::string(error.what()) + " (see wyectl --help)", kUsage);
     }
-    return run(options);
+    return host.chosen() ? host.run() : run(options);
 }
 
 }  // namespace

@@ -35,8 +35,11 @@ void read_instance(StrictYaml& yaml, Configuration& into_configuration) {
     }
 }
 
-void read_workers(StrictYaml& yaml, Configuration& configuration) {
-    yaml.require("workers", "a list with one entry for each worker, like \"workers: [{core: 1}]\"");
+void read_workers(StrictYaml& yaml, WorkersKey key, Configuration& configuration) {
+    if (key == WorkersKey::required) {
+        yaml.require("workers",
+                     "a list with one entry for each worker, like \"workers: [{core: 1}]\"");
+    }
     std::map<std::uint32_t, std::string> taken;
     yaml.mappings("workers", [&](StrictYaml& worker) {
         worker.require("core", "the number of the logical CPU to run on");
@@ -227,9 +230,9 @@ void read_ports(StrictYaml& yaml, std::vector<PortSpecification>& ports) {
     }
 }
 
-void read_everything(StrictYaml& yaml, Configuration& configuration) {
+void read_everything(StrictYaml& yaml, WorkersKey workers, Configuration& configuration) {
     read_instance(yaml, configuration);
-    read_workers(yaml, configuration);
+    read_workers(yaml, workers, configuration);
     read_memory(yaml, configuration.memory);
     read_tables(yaml, configuration.tables);
     read_ports(yaml, configuration.ports);
@@ -240,12 +243,13 @@ void read_everything(StrictYaml& yaml, Configuration& configuration) {
 
 }  // namespace
 
-ConfigurationResult parse_configuration(const std::string& text, const std::string& path) {
+ConfigurationResult parse_configuration(const std::string& text, const std::string& path,
+                                        WorkersKey workers) {
     ConfigurationResult result;
     YamlProblems problems(path);
     try {
         StrictYaml yaml(YAML::Load(text), "", problems);
-        read_everything(yaml, result.configuration);
+        read_everything(yaml, workers, result.configuration);
     } catch (const YAML::Exception& broken) {
         problems.add(broken.mark, "", fmt::format("is not YAML: {}", broken.msg));
     }
@@ -253,7 +257,7 @@ ConfigurationResult parse_configuration(const std::string& text, const std::stri
     return result;
 }
 
-ConfigurationResult read_configuration(const std::string& path) {
+ConfigurationResult read_configuration(const std::string& path, WorkersKey workers) {
     std::ifstream file(path);
     std::stringstream text;
     if (file) text << file.rdbuf();
@@ -262,7 +266,7 @@ ConfigurationResult read_configuration(const std::string& path) {
         result.problems.push_back(fmt::format("{}:1: cannot be read", path));
         return result;
     }
-    return parse_configuration(text.str(), path);
+    return parse_configuration(text.str(), path, workers);
 }
 
 }  // namespace wye::dataplane

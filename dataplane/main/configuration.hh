@@ -45,8 +45,13 @@ struct ConfigurationResult {
     std::vector<std::string> problems;  // "file:line: path: what is wrong"; any: do not use it
 };
 
-ConfigurationResult read_configuration(const std::string& path);
+/// Whoever plans the workers does without them.
+enum class WorkersKey : std::uint8_t { required, optional };
+
+ConfigurationResult read_configuration(const std::string& path,
+                                       WorkersKey workers = WorkersKey::required);
 /// The same from a string; `path` is for the messages.
-ConfigurationResult parse_configuration(const std::string& text, const std::string& path);
+ConfigurationResult parse_configuration(const std::string& text, const std::string& path,
+                                        WorkersKey workers = WorkersKey::required);
 
 }  // namespace wye::dataplane

@@ -16,6 +16,7 @@
 #include "dataplane/main/host_twins.hh"
 #include "dataplane/main/lease_server.hh"
 #include "dataplane/main/notify.hh"
+#include "dataplane/main/placement_request.hh"
 #include "dataplane/main/privileges.hh"
 #include "dataplane/main/run_dir.hh"
 #include "dataplane/main/session_server.hh"
@@ -27,7 +28,6 @@
 #include "drivers/ethdev/eal.hh"
 #include "drivers/ethdev/mbuf_pool.hh"
 #include "drivers/ethdev/port.hh"
-#include "drivers/placement/placement.hh"
 
 namespace wye::dataplane {
 
@@ -308,15 +308,17 @@ bool needs_net_admin(const Configuration& configuration) {
 Outcome<void> check_cores(const Configuration& configuration) {
     const auto topology = drivers::Topology::of_this_machine();
     if (!topology) return failure(ExitCode::core, topology.error().text);
-    drivers::PlacementRequest request{configuration.worker_cores, {}};
-    for (const PortSpecification& port : configuration.ports) {
-        if (port.kind != PortKind::pci) continue;
-        request.nics.push_back({std::string(port.name.view()), port.pci_address});
+    const auto plan =
+        drivers::plan_placement(drivers::machine_of(*topology, drivers::read_isolation()),
+                                placement_request(configuration));
+    std::vector<std::string> refusals;
+    for (const drivers::Advice& advice : plan.advice) {
+        if (advice.severity == drivers::Advice::Severity::refusal) refusals.push_back(advice.text);
+        if (advice.severity != drivers::Advice::Severity::warning) continue;
+        say(fmt::format("warning: {} ({})", advice.text, advice.fix));
     }
-    const auto report = drivers::check_placement(*topology, request);
-    for (const std::string& warning : report.warnings) say("warning: " + warning);
-    if (report.refusals.empty()) return {};
-    return failure(ExitCode::core, fmt::format("{}", fmt::join(report.refusals, "; ")));
+    if (refusals.empty()) return {};
+    return failure(ExitCode::core, fmt::format("{}", fmt::join(refusals, "; ")));
 }
 
 Dataplane::Dataplane(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

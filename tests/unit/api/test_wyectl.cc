@@ -197,7 +197,8 @@ TEST_F(Wyectl, CompletionOffersWhatWyectlTakes) {
         EXPECT_EQ(complete("wyectl show " + std::string(show.what)), filters + "--json --help ");
     }
     EXPECT_EQ(complete("wyectl show"), all + "--help ");
-    EXPECT_EQ(complete("wyectl --socket x"), " apply show --socket --instance --help --version ");
+    EXPECT_EQ(complete("wyectl --socket x"),
+              " apply show host --socket --instance --help --version ");
     EXPECT_EQ(complete("wyectl apply"), " --file --json --help ");
 }
 

@@ -1,0 +1,25 @@
+#include "dataplane/main/placement_request.hh"
+
+namespace wye::dataplane {
+
+drivers::PlacementRequest placement_request(const Configuration& configuration) {
+    drivers::PlacementRequest request;
+    request.cores = configuration.worker_cores;
+    request.megabytes = configuration.memory.megabytes;
+    request.huge_pages = configuration.memory.hugepages != Hugepages::never;
+    if (request.huge_pages && configuration.tables.folder.empty()) {
+        request.table_bytes = configuration.limits.heap_bytes;
+    }
+    for (const drivers::PortSpecification& port : configuration.ports) {
+        drivers::PlacementRequest::Port one;
+        one.name = port.name.view();
+        one.pci_address = port.pci_address;
+        one.rx_descriptors = port.rx_descriptors;
+        one.tx_descriptors = port.tx_descriptors;
+        one.mtu = port.mtu.value_or(one.mtu);
+        request.ports.push_back(std::move(one));
+    }
+    return request;
+}
+
+}  // namespace wye::dataplane
