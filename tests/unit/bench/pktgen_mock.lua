@@ -4,7 +4,8 @@
 --   lua5.4 pktgen_mock.lua API_FILE CALLS_FILE SCRIPT…
 -- Every call is written to CALLS_FILE as one line of JSON; the counters are those of a wire that
 -- carries SPEED frames a second at rate 100 and loses one of a thousand. Without scripts, each line of
--- standard input is run, as over Pktgen's socket.
+-- standard input is run, as over Pktgen's socket. Time passes by delay and sleep, and a second each time
+-- that isSending is asked.
 local api = dofile(arg[1])
 local calls = assert(io.open(arg[2], "w"))
 local SPEED = 1000000
@@ -103,7 +104,9 @@ local function count(key)
 end
 local function build(shape, name)
     if shape == "number" then return count(name) end
-    if shape == "text" then return "y" end
+    if shape == "text" then
+        return sending and (settings.count == 0 or count("opackets") < settings.count) and "y" or "n"
+    end
     local values = {}
     if shape.of_port then
         for port = 0, 1 do values[port] = build(shape.of_port, "a port") end
@@ -119,6 +122,7 @@ local effects = {
     stop = function() sending = false end,
     clr = function() sent_ms = 0 end,
     delay = function(ms) if sending then sent_ms = sent_ms + ms end end,
+    isSending = function() if sending then sent_ms = sent_ms + 1000 end end,
     sleep = function(s) if sending then sent_ms = sent_ms + 1000 * s end end,
 }
 
