@@ -155,6 +155,7 @@ constexpr std::array kWorkers{
     Column{"sleeps", "SLEEPS", number},
     Column{"sleep_ms", "SLEPT ms", number},
     Column{"busy_percent", "BUSY %", number},
+    Column{"admission", "ADMISSION", text},
     Column{"ipv4_lookup", "IPV4 LOOKUP", text},
     Column{"ipv6_lookup", "IPV6 LOOKUP", text},
     Column{"acl_lookup", "ACL LOOKUP", text},

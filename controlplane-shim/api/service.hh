@@ -38,12 +38,12 @@
 //   drops       a drop is booked twice, on a port's row and on a tenant's: rows have either `port`
 //               or `tenant`. port "host": frames from the host stack. reason and words: as in
 //               dataplane/table/reason.hh.
-//   workers     busy_percent: of all cycles since the data plane started. ipv4_lookup, ipv6_lookup,
-//               acl_lookup: which variant of the code the CPU gets ("AVX2", "x86-64-v2"); absent
-//               without a session. state: running, stalled (has not finished a turn for too long),
-//               absent. stall_ms: of the stall that lasts, or else of the last one; it, the longest
-//               and the stack (functions, the innermost first, joined by " < ") are absent without
-//               one.
+//   workers     busy_percent: of all cycles since the data plane started. admission, ipv4_lookup,
+//               ipv6_lookup, acl_lookup: which variant of the code the CPU gets ("AVX2",
+//               "x86-64-v2"); absent without a session. state: running, stalled (has not finished a
+//               turn for too long), absent. stall_ms: of the stall that lasts, or else of the last
+//               one; it, the longest and the stack (functions, the innermost first, joined by
+//               " < ") are absent without one.
 //   rings       one row for each of "policy commands", "routes commands", "policy completions",
 //               "routes completions", "events". passed: through the ring in this session.
 //               waiting: sent but not completed. refused: completions other than accepted.

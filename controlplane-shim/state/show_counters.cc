@@ -317,10 +317,11 @@ Json Show::drops() {
 namespace {
 
 /// Known while there is a session with a data plane that tells.
-void add_variants(Json& row, const ring::VariantsMessage& variants) {
+void add_variants(Json& row, const ring::Variants& variants) {
     const auto add = [&](const char* key, const ObjectName& name) {
         if (name.valid()) row[key] = name.view();
     };
+    add("admission", variants.admission);
     add("ipv4_lookup", variants.fib4);
     add("ipv6_lookup", variants.fib6);
     add("acl_lookup", variants.acl);

@@ -77,8 +77,7 @@ void State::log_errors(const std::vector<std::string>& errors) {
 // The session.
 
 void State::session_opened(CommandSink& sink, const ring::Welcome& welcome,
-                           const ring::VariantsMessage& variants,
-                           std::vector<ReturnedTwin> returned) {
+                           const ring::Variants& variants, std::vector<ReturnedTwin> returned) {
     sink_ = &sink;
     welcome_ = welcome;
     variants_ = variants;

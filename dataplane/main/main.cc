@@ -1,9 +1,11 @@
 // wye-dataplane: the fast path of wye. docs/man/wye-dataplane.8 describes it.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
 
+#include "dataplane/base/instruction_set.hh"
 #include "dataplane/main/configuration.hh"
 #include "dataplane/main/dataplane.hh"
 #include "dataplane/main/exit_code.hh"
@@ -11,6 +13,7 @@
 
 namespace {
 
+using namespace wye;
 using namespace wye::dataplane;
 
 int code_of(ExitCode code) {
@@ -28,6 +31,12 @@ int run(const std::string& path, bool check_only) {
         std::fprintf(stderr, "%s\n", problem.c_str());
     }
     if (!read.problems.empty()) return code_of(ExitCode::configuration);
+    if (const char* const setting = std::getenv(kInstructionSetVariable);
+        setting != nullptr && !instruction_set_of(setting)) {
+        return fail_with({ExitCode::configuration,
+                          std::string(kInstructionSetVariable) + "=" + setting +
+                              ": should be one of x86-64-v2, avx2, avx512, or not set"});
+    }
     if (check_only) {
         if (const auto good = check_cores(read.configuration); !good)
             return fail_with(good.error());

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 
+#include "dataplane/pipeline/plain_sixteen.hh"
 #include "dataplane/table/acl_match.hh"
 #include "dataplane/table/fib.hh"
 
@@ -30,14 +31,21 @@ bool has_room(int socket) {
     return poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0;
 }
 
+ObjectName name(std::string_view variant) {
+    return ObjectName::from(variant).value_or(ObjectName{});
+}
+
 ring::VariantsMessage variants() {
     auto message = ring::make_message<ring::VariantsMessage>();
-    const auto name = [](std::string_view variant) {
-        return ObjectName::from(variant).value_or(ObjectName{});
-    };
     message.fib4 = name(table::fib_variant());
     message.fib6 = name(table::fib6_variant());
     message.acl = name(table::acl_matchers().front().name);
+    return message;
+}
+
+ring::AdmissionMessage admission() {
+    auto message = ring::make_message<ring::AdmissionMessage>();
+    message.variant = name(pipeline::admission_variant());
     return message;
 }
 
@@ -130,10 +138,11 @@ Status SessionServer::open(Visitor& visitor, std::uint16_t version) {
     const Status sent =
         ring::send_message(visitor.socket.get(), ring::bytes_of(welcome), descriptors);
     if (!sent) return sent;
-    if (version >= ring::kVariantsVersion) {
-        const Status told = ring::send_message(visitor.socket.get(), ring::bytes_of(variants()));
-        if (!told) return told;
+    Status told = ring::send_message(visitor.socket.get(), ring::bytes_of(variants()));
+    if (told && version >= ring::kAdmissionVersion) {
+        told = ring::send_message(visitor.socket.get(), ring::bytes_of(admission()));
     }
+    if (!told) return told;
     session_.emplace(Session{std::move(visitor.socket), std::move(*channel), {}, false});
     for (const auto& [key, twin] : control_.twins().all()) session_->to_hand_back.push_back(key);
     control_.open_session(session_->channel);

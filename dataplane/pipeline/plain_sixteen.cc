@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dataplane/base/avx512.hh"
+#include "dataplane/base/instruction_set.hh"
 #include "dataplane/net/ip_protocol.hh"
 #include "dataplane/pipeline/exits.hh"
 #include "dataplane/pipeline/plain_headers.hh"
@@ -174,10 +175,11 @@ WYE_SIXTEEN_TARGET void check_avx512(const Frame* frames, const SixteenRun& run,
 }  // namespace
 
 CheckSixteen check_sixteen() noexcept {
-    const bool has = __builtin_cpu_supports("avx512f") != 0 &&
-                     __builtin_cpu_supports("avx512bw") != 0 &&
-                     __builtin_cpu_supports("avx512dq") != 0;
-    return has ? check_avx512 : nullptr;
+    return instruction_set() >= InstructionSet::avx512 ? check_avx512 : nullptr;
+}
+
+std::string_view admission_variant() noexcept {
+    return check_sixteen() != nullptr ? "AVX-512" : "x86-64-v2";
 }
 
 }  // namespace wye::pipeline

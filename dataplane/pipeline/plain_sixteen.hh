@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "dataplane/net/address.hh"
 #include "dataplane/pipeline/frame.hh"
@@ -44,5 +45,7 @@ using CheckSixteen = void (*)(const Frame* frames, const SixteenRun& run, Sixtee
 
 /// Null where the CPU has no vectors for it: then frames are looked at one by one.
 CheckSixteen check_sixteen() noexcept;
+/// The instruction set that plain packets are admitted with, for people.
+std::string_view admission_variant() noexcept;
 
 }  // namespace wye::pipeline

@@ -32,6 +32,8 @@ std::optional<std::size_t> size_of(MessageKind kind) noexcept {
             return sizeof(LeaseReleased);
         case MessageKind::variants:
             return sizeof(VariantsMessage);
+        case MessageKind::admission:
+            return sizeof(AdmissionMessage);
     }
     return std::nullopt;
 }
@@ -65,6 +67,8 @@ std::string_view to_string(MessageKind kind) noexcept {
             return "lease_released";
         case MessageKind::variants:
             return "variants";
+        case MessageKind::admission:
+            return "admission";
     }
     return "unknown";
 }
@@ -105,6 +109,19 @@ std::string words_of(const Refusal& refusal) {
         if (byte < 0x20 || byte == 0x7f) c = '?';
     }
     return words.empty() ? "refused without a reason" : words;
+}
+
+bool read_variants(MessageKind kind, std::span<const std::byte> message, Variants& variants) {
+    if (kind == MessageKind::variants) {
+        const auto told = *decode<VariantsMessage>(message);
+        variants.fib4 = told.fib4;
+        variants.fib6 = told.fib6;
+        variants.acl = told.acl;
+        return true;
+    }
+    if (kind != MessageKind::admission) return false;
+    variants.admission = decode<AdmissionMessage>(message)->variant;
+    return true;
 }
 
 Result<std::uint16_t> choose_version(const Hello& hello) {

@@ -3,7 +3,7 @@
 //   shim → data plane   Hello
 //   data plane → shim   Welcome + descriptors {channel memfd, control wake-up, shim wake-up}
 //                       or Refusal, in words, and the data plane closes
-//   data plane → shim   VariantsMessage, in sessions of version 2 and later
+//   data plane → shim   VariantsMessage; AdmissionMessage in sessions of version 3 and later
 //   data plane → shim   TwinMessage + descriptor, once for each twin that it still holds
 //                       (name and kind; a restarted shim gets its twins back), then TwinsEnd
 //   shim → data plane   TwinMessage + descriptor for each new twin; TwinMessage without a
@@ -47,6 +47,7 @@ enum class MessageKind : std::uint16_t {
     lease_release = 8,
     lease_released = 9,
     variants = 10,
+    admission = 11,
 };
 
 struct MessageHeader {
@@ -78,6 +79,12 @@ struct Welcome {
 struct VariantsMessage {
     MessageHeader header;
     ObjectName fib4, fib6, acl;
+};
+
+/// And which one its admission of packets gets.
+struct AdmissionMessage {
+    MessageHeader header;
+    ObjectName variant;
 };
 
 struct Refusal {
@@ -112,6 +119,8 @@ template <>
 inline constexpr MessageKind kKindOf<Welcome> = MessageKind::welcome;
 template <>
 inline constexpr MessageKind kKindOf<VariantsMessage> = MessageKind::variants;
+template <>
+inline constexpr MessageKind kKindOf<AdmissionMessage> = MessageKind::admission;
 template <>
 inline constexpr MessageKind kKindOf<Refusal> = MessageKind::refusal;
 template <>
@@ -157,10 +166,17 @@ Result<M> decode(std::span<const std::byte> message) {
     return decoded;
 }
 
+/// What both messages told; a name is not valid if the data plane is too old to tell.
+struct Variants {
+    ObjectName fib4, fib6, acl, admission;
+};
+/// Whether the message, of that kind, is one of the two.
+bool read_variants(MessageKind kind, std::span<const std::byte> message, Variants& variants);
+
 /// Data plane: the version of the session, or in words why there is none.
 Result<std::uint16_t> choose_version(const Hello& hello);
-/// Since which version of the vocabulary there is a VariantsMessage.
-constexpr std::uint16_t kVariantsVersion = 2;
+/// Since which version of the vocabulary there is an AdmissionMessage.
+constexpr std::uint16_t kAdmissionVersion = 3;
 
 /// Shim: refuses a Welcome whose version or sizes this build does not speak.
 Status check_welcome(const Welcome& welcome);

@@ -20,7 +20,7 @@
 // Versions. kVocabularyVersion is raised when an operation is added or a field gets a meaning.
 // A reader of version n also executes version n-1; the handshake picks the lower of both sides and
 // refuses a distance of two in words (dataplane/ring/handshake.hh).
-// 2: the data plane tells its lookups' variants, in the handshake.
+// 2: the data plane tells its lookups' variants, in the handshake. 3: and that of its admission.
 #pragma once
 
 #include <array>
@@ -33,8 +33,8 @@
 
 namespace wye::ring {
 
-constexpr std::uint16_t kVocabularyVersion = 2;
-constexpr std::uint16_t kOldestVocabularyVersion = 1;
+constexpr std::uint16_t kVocabularyVersion = 3;
+constexpr std::uint16_t kOldestVocabularyVersion = 2;
 
 /// Session-scoped name of an object; 0 names nothing. One number space for each ObjectKind.
 using Handle = std::uint32_t;

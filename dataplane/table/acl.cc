@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 
+#include "dataplane/base/instruction_set.hh"
 #include "dataplane/table/acl_key.hh"
 #include "dataplane/table/acl_match.hh"
 #include "dataplane/table/acl_tree.hh"
@@ -11,23 +12,14 @@
 namespace wye::table {
 namespace {
 
-/// PEXT takes hundreds of cycles on AMD's first two generations of Zen.
-bool has_fast_pext() noexcept {
-    return __builtin_cpu_supports("bmi2") && !__builtin_cpu_is("znver1") &&
-           !__builtin_cpu_is("znver2");
-}
-
 struct Matchers {
     std::array<AclMatcher, 3> all{};
     std::size_t count = 0;
     Matchers() noexcept {
-        __builtin_cpu_init();
-        if (has_fast_pext() && __builtin_cpu_supports("avx512f") &&
-            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512vl")) {
+        if (has_fast_pext() && instruction_set() >= InstructionSet::avx512) {
             all[count++] = kAclMatcherAvx512;
         }
-        if (has_fast_pext() && __builtin_cpu_supports("avx2")) all[count++] = kAclMatcherAvx2;
+        if (has_fast_pext()) all[count++] = kAclMatcherAvx2;
         all[count++] = kAclMatcherBaseline;
     }
 };

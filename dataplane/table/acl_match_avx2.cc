@@ -50,6 +50,6 @@ struct Simd {
 
 }  // namespace
 
-constinit const AclMatcher kAclMatcherAvx2 = acl_matcher<Simd>("avx2");
+constinit const AclMatcher kAclMatcherAvx2 = acl_matcher<Simd>("AVX2");
 
 }  // namespace wye::table

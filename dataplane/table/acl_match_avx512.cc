@@ -40,6 +40,6 @@ struct Simd {
 
 }  // namespace
 
-constinit const AclMatcher kAclMatcherAvx512 = acl_matcher<Simd>("avx512");
+constinit const AclMatcher kAclMatcherAvx512 = acl_matcher<Simd>("AVX-512");
 
 }  // namespace wye::table

@@ -53,6 +53,6 @@ struct Simd {
 
 }  // namespace
 
-constinit const AclMatcher kAclMatcherBaseline = acl_matcher<Simd>("baseline");
+constinit const AclMatcher kAclMatcherBaseline = acl_matcher<Simd>("x86-64-v2");
 
 }  // namespace wye::table

@@ -23,14 +23,14 @@ WYE_FIB6_TARGET [[gnu::always_inline]] inline std::uint64_t skip_boundaries(
 }  // namespace
 }  // namespace wye::table
 
+#include "dataplane/base/instruction_set.hh"
 #include "dataplane/table/fib6_lookup_kernel.hh"
 
 namespace wye::table {
 namespace {
 
 bool has_avx2() noexcept {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-           __builtin_cpu_supports("bmi2");
+    return instruction_set() >= InstructionSet::avx2;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "dataplane/base/avx512.hh"
+#include "dataplane/base/instruction_set.hh"
 #include "dataplane/table/fib.hh"
 #include "dataplane/table/fib_lookup.hh"
 #include "dataplane/table/fib_table.hh"
@@ -212,7 +213,7 @@ FibSettled lookup_short(ArenaView arena, const Ref<Fib4Root>* roots,
 }
 
 bool has_avx512() noexcept {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+    return instruction_set() >= InstructionSet::avx512;
 }
 bool has_baseline() noexcept {
     return true;

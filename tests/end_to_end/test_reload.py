@@ -127,15 +127,15 @@ def reload(fresh) -> str:
 
 
 def variants(topology) -> str:
-    """`show workers` says which variant of each lookup is in use, and that changes with the CPU only."""
-    keys = ("ipv4_lookup", "ipv6_lookup", "acl_lookup")
+    """`show workers` says which variant of each step is in use, and it is one that the CPU has."""
+    keys = ("admission", "ipv4_lookup", "ipv6_lookup", "acl_lookup")
     rows = topology.show("a", "workers")
     found = {tuple(row.get(key) for key in keys) for row in rows}
     if len(found) != 1 or None in min(found):
         raise LabError(f"not one answer, and whole: {found}")
     flags = Path("/proc/cpuinfo").read_text().split()
     for variant in min(found):
-        needs = "avx512bw" if "512" in variant else "avx2" if "avx2" in variant.lower() else "sse4_1"
+        needs = "avx512bw" if "512" in variant else "avx2" if variant == "AVX2" else "sse4_1"
         if needs not in flags:
             raise LabError(f"{variant} on a CPU without {needs}")
     text = topology.wyectl("a", "show", "workers").stdout

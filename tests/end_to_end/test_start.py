@@ -56,11 +56,12 @@ def refusal(code: int, words: str, path: Path, *arguments: str, **environment: s
 class Running:
     """A data plane, and perhaps the programmer that makes a router of it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **environment: str) -> None:
         self.run_dir = Path(path.read_text().split("run_dir: ")[1].split("\n")[0])
         self.log = open(path.with_suffix(".log"), "w+", encoding="utf-8")
         self.process = subprocess.Popen([DATAPLANE, "--config", path], text=True,
-                                        stdout=subprocess.PIPE, stderr=self.log)
+                                        stdout=subprocess.PIPE, stderr=self.log,
+                                        env={**os.environ, **environment})
         self.router: subprocess.Popen | None = None
         self.ready = self.process.stdout.readline().strip()
 
@@ -85,12 +86,13 @@ class Running:
         line = self.router.stdout.readline().strip()
         need(line == "ready", f"the programmer said {line!r}")
 
-    def sleeps(self) -> int:
-        self.router.stdin.write("sleeps\n")
+    def ask(self, word: str) -> list[str]:
+        self.router.stdin.write(f"{word}\n")
         self.router.stdin.flush()
-        count = int(self.router.stdout.readline())
-        self.router.stdout.readline()
-        return count
+        return list(iter(lambda: self.router.stdout.readline().strip(), "."))
+
+    def sleeps(self) -> int:
+        return int(self.ask("sleeps")[0])
 
     def end(self) -> str:
         """In order, and nothing stays that only a running process has."""
@@ -144,6 +146,9 @@ def refusals(folder: Path) -> None:
             ("hugepages that cannot be had", 7, "memory.hugepages is required, but", RINGS,
              {"memory": huge})):
         tap.case(f"refused: {name}", refusal, code, words, configure(folder, ports, **changed))
+    path = configure(folder)
+    tap.case("refused: an unknown instruction set",
+             lambda: refusal(3, "should be one of x86-64-v2, avx2", path, WYE_INSTRUCTION_SET="sse9"))
 
 
 def second_instance(folder: Path) -> str:
@@ -257,16 +262,17 @@ def mac(n: int, host: bool) -> bytes:
     return bytes((2, 0, 0, 0, n, 0x10 if host else 1))
 
 
-def through_files(folder: Path) -> str:
+def through_files(folder: Path, **environment: str) -> str:
     """In at p0, routed, out at p1: MAC addresses and TTL changed, checksum right."""
     write_pcap(folder / "in.pcap", [ipv4_frame(mac(1, False), mac(1, True), 64)])
     ports = (f"ports:\n  - {{name: p0, kind: pcap, receive_file: {folder}/in.pcap, repeat: true}}\n"
              f"  - {{name: p1, kind: pcap, transmit_file: {folder}/out.pcap}}\n"
              "  - {name: extra, kind: ring}\n  - {name: tap, kind: tap, interface: start0}")
-    with Running(configure(folder, ports)) as running:
+    with Running(configure(folder, ports), **environment) as running:
         need(running.ready.endswith("4 ports"), running.ready)
         need(Path("/proc/sys/net/ipv4/conf/start0").exists(), "there is no TAP start0")
         running.program()
+        variants = running.ask("variants")
         time.sleep(0.3)
         running.end()
     need(not Path("/proc/sys/net/ipv4/conf/start0").exists(), "the TAP stayed")
@@ -276,7 +282,18 @@ def through_files(folder: Path) -> str:
     need(wanted in got, f"{len(got)} frames, none as wanted; the first: {got[:1]}")
     odd = [f for f in got if f[:6] == wanted[:6] and f != wanted and f[12:14] == b"\x08\x00"]
     need(not odd, f"{len(odd)} frames to the host are not as wanted: {odd[:1]}")
-    return f"{got.count(wanted)} frames"
+    return f"{got.count(wanted)} frames; {', '.join(variants)}"
+
+
+def lesser_variants(folder: Path) -> str:
+    """The same with an instruction set forbidden, and it is told which is in use."""
+    told = ""
+    for limit, forbidden in (("avx2", ("AVX-512",)), ("x86-64-v2", ("AVX-512", "AVX2"))):
+        (folder / limit).mkdir()
+        told = through_files(folder / limit, WYE_INSTRUCTION_SET=limit)
+        need(not any(name in told for name in forbidden), f"limit {limit}: {told}")
+    need(told.count("x86-64-v2") == 4, told)
+    return told
 
 
 # --- tables -----------------------------------------------------------------------------------
@@ -377,6 +394,7 @@ def everything() -> None:
     case("idle: adaptive sleeps", adaptive_sleeps)
     case("idle: poll does not", poll_does_not)
     case("frames from a file to a file; tap and ring ports", through_files)
+    case("a lesser instruction set", lesser_variants)
     case("a killed one's tables are forwarded from", recovered)
     # ArenaHeader: magic (8 bytes), layout (4), state (4), instance (8), size (8)
     case("tables of another layout", damaged, 8, struct.pack("<I", 9999), "arena layout 9999")

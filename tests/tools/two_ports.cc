@@ -6,6 +6,7 @@
 //     ledger                  prints "balanced", or what does not balance, one fault a line
 //     drops                   prints "<reason> <count>" for each reason with packets
 //     sleeps                  prints how often worker 0 has slept
+//     variants                prints "<step> <instruction set>" for what has variants
 //     (end of input)          ends; the data plane keeps the twins
 //   Each answer ends with a line ".".
 //
@@ -151,6 +152,14 @@ class Router {
         std::cout << file.block(WorkerId{0}).worker->sleeps.get() << "\n.\n" << std::flush;
     }
 
+    void print_variants() const {
+        const ring::Variants& variants = programmer_.variants();
+        std::cout << fmt::format("admission {}\nfib4 {}\nfib6 {}\nacl {}\n.\n",
+                                 variants.admission.view(), variants.fib4.view(),
+                                 variants.fib6.view(), variants.acl.view())
+                  << std::flush;
+    }
+
   private:
     [[nodiscard]] table::CounterFile open_counters() const {
         auto file = table::CounterFile::open_read_only(counters_path_);
@@ -198,6 +207,7 @@ int main(int argc, char** argv) try {
         if (line == "ledger") router.print_faults();
         if (line == "drops") router.print_drops();
         if (line == "sleeps") router.print_sleeps();
+        if (line == "variants") router.print_variants();
     }
 } catch (const std::exception& error) {
     std::cerr << "wye-two-ports: " << error.what() << "\n";

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "dataplane/main/session_server.hh"
+#include "dataplane/pipeline/plain_sixteen.hh"
 #include "dataplane/table/acl_match.hh"
 #include "dataplane/table/fib.hh"
 #include "tests/unit/control/rig.hh"
@@ -101,11 +102,12 @@ TEST_F(Server, TellsItsVariants) {
     EXPECT_EQ(shim.variants().fib4.view(), table::fib_variant());
     EXPECT_EQ(shim.variants().fib6.view(), table::fib6_variant());
     EXPECT_EQ(shim.variants().acl.view(), table::acl_matchers().front().name);
+    EXPECT_EQ(shim.variants().admission.view(), pipeline::admission_variant());
 }
 
 TEST_F(Server, AShimOfTheVersionBeforeGetsNoMessageThatItDoesNotKnow) {
     auto older = hello();
-    older.oldest_version = older.newest_version = ring::kVariantsVersion - 1;
+    older.oldest_version = older.newest_version = ring::kAdmissionVersion - 1;
     const Descriptor socket = visit();
     const auto words = ring::bytes_of(older);
     ASSERT_EQ(send(socket.get(), words.data(), words.size(), 0),
@@ -113,6 +115,9 @@ TEST_F(Server, AShimOfTheVersionBeforeGetsNoMessageThatItDoesNotKnow) {
     const auto welcome = ring::receive_message(socket.get());
     ASSERT_TRUE(welcome);
     EXPECT_EQ(ring::decode<ring::Welcome>(welcome->bytes)->version, older.newest_version);
+    const auto lookups = ring::receive_message(socket.get());
+    ASSERT_TRUE(lookups);
+    EXPECT_TRUE(ring::decode<ring::VariantsMessage>(lookups->bytes));
     const auto next = ring::receive_message(socket.get());
     ASSERT_TRUE(next);
     EXPECT_TRUE(ring::decode<ring::TwinsEnd>(next->bytes));

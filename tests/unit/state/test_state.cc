@@ -62,10 +62,11 @@ class StateTest : public ::testing::Test {
     }
     void connect() {
         plane_.new_session();
-        auto variants = ring::make_message<ring::VariantsMessage>();
+        ring::Variants variants;
         variants.fib4 = *ObjectName::from("AVX2");
         variants.fib6 = *ObjectName::from("x86-64-v2");
-        variants.acl = *ObjectName::from("avx512");
+        variants.acl = *ObjectName::from("AVX-512");
+        variants.admission = *ObjectName::from("AVX-512");
         state_->session_opened(plane_, ring::Welcome{}, variants, plane_.returned());
     }
     void lose_session() {
