@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -17,6 +19,7 @@ using drivers::PortSpecification;
 
 constexpr std::size_t kMostPorts = 32;  // of Debian's DPDK
 constexpr std::size_t kMostWorkers = 64;
+constexpr std::size_t kMostUdpPorts = 8;  // WYE_STEER_UDP_PORTS
 
 template <class T>
 auto into(T& out) {
@@ -128,6 +131,50 @@ bool is_pci_address(std::string_view text) {
     return text[8] == '0' || text[8] == '1';  // a bus has 32 devices
 }
 
+void read_numbers(StrictYaml& yaml, const char* key, std::uint16_t low, std::uint16_t high,
+                  std::vector<std::uint16_t>& out) {
+    std::vector<std::string> words;
+    yaml.texts(key, words);
+    if (yaml.has(key)) out.clear();
+    for (const std::string& word : words) {
+        std::uint16_t value = 0;
+        const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+        if (error != std::errc{} || end != word.data() + word.size() || value < low ||
+            value > high) {
+            yaml.problem(key,
+                         fmt::format("\"{}\" should be a number from {} to {}", word, low, high));
+        } else if (std::find(out.begin(), out.end(), value) != out.end()) {
+            yaml.problem(key, fmt::format("{} is there twice", value));
+        } else {
+            out.push_back(value);
+        }
+    }
+}
+
+void read_xdp(StrictYaml& yaml, drivers::XdpSpecification& xdp) {
+    yaml.choice("steer", {"tunnels", "all"},
+                [&](std::size_t i) { xdp.steer = static_cast<drivers::Steer>(i); });
+    read_numbers(yaml, "udp_ports", 1, 65535, xdp.udp_ports);
+    read_numbers(yaml, "vlans", 1, 4094, xdp.vlans);
+    if (xdp.udp_ports.size() > kMostUdpPorts) {
+        yaml.problem("udp_ports", fmt::format("at most {} ports", kMostUdpPorts));
+    }
+    for (const char* key : {"udp_ports", "vlans"}) {
+        if (xdp.steer != drivers::Steer::all || !yaml.has(key)) continue;
+        yaml.problem(key, "says nothing beside steer: all");
+    }
+    if (xdp.steer == drivers::Steer::tunnels && xdp.udp_ports.empty() && xdp.vlans.empty()) {
+        yaml.problem("udp_ports", "nothing is left for the router: name a port, or vlans");
+    }
+    yaml.choice("mode", {"auto", "native", "generic"},
+                [&](std::size_t i) { xdp.mode = static_cast<drivers::XdpMode>(i); });
+    yaml.choice("zero_copy", {"auto", "never", "required"},
+                [&](std::size_t i) { xdp.zero_copy = static_cast<drivers::ZeroCopy>(i); });
+    if (xdp.mode == drivers::XdpMode::generic && xdp.zero_copy == drivers::ZeroCopy::required) {
+        yaml.problem("zero_copy", "cannot be had in generic mode");
+    }
+}
+
 void read_device(StrictYaml& yaml, PortSpecification& port) {
     switch (port.kind) {
         case PortKind::pci:
@@ -140,6 +187,11 @@ void read_device(StrictYaml& yaml, PortSpecification& port) {
         case PortKind::tap:
             need_text(yaml, "interface", "the Linux interface", port.interface);
             check_interface(yaml, port.interface);
+            break;
+        case PortKind::af_xdp:
+            need_text(yaml, "interface", "the Linux interface", port.interface);
+            check_interface(yaml, port.interface);
+            read_xdp(yaml, port.xdp);
             break;
         case PortKind::pcap:
             yaml.text("receive_file", port.rx_file);
@@ -174,12 +226,13 @@ PortSpecification read_port(StrictYaml& yaml) {
     } else if (yaml.has("name")) {
         yaml.problem("name", "should be 1 to 31 characters of A-Z a-z 0-9 . _ -");
     }
-    yaml.require("kind", "pci, af_packet, tap, pcap, ring or vdev");
+    yaml.require("kind", "pci, af_packet, tap, pcap, ring, vdev or af_xdp");
     bool known = false;
-    yaml.choice("kind", {"pci", "af_packet", "tap", "pcap", "ring", "vdev"}, [&](std::size_t i) {
-        port.kind = static_cast<PortKind>(i);
-        known = true;
-    });
+    yaml.choice("kind", {"pci", "af_packet", "tap", "pcap", "ring", "vdev", "af_xdp"},
+                [&](std::size_t i) {
+                    port.kind = static_cast<PortKind>(i);
+                    known = true;
+                });
     if (known) read_device(yaml, port);
     yaml.number("mtu", 576, 9216,
                 [&](std::uint64_t mtu) { port.mtu = static_cast<std::uint16_t>(mtu); });
@@ -198,6 +251,7 @@ std::string device_of(const PortSpecification& port) {
             return "PCI device " + port.pci_address;
         case PortKind::af_packet:
         case PortKind::tap:
+        case PortKind::af_xdp:
             return "interface " + port.interface;
         case PortKind::vdev:
             return "device " + port.devargs.substr(0, port.devargs.find(','));

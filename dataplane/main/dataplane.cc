@@ -27,12 +27,12 @@
 #include "dataplane/worker/worker.hh"
 #include "drivers/ethdev/eal.hh"
 #include "drivers/ethdev/mbuf_pool.hh"
-#include "drivers/ethdev/port.hh"
+#include "drivers/port.hh"
 
 namespace wye::dataplane {
 
-using drivers::EthdevPort;
 using drivers::MbufPool;
+using drivers::Port;
 using drivers::PortKind;
 using drivers::PortSpecification;
 using table::SlotKind;
@@ -54,7 +54,7 @@ struct Dataplane::Parts {
     Descriptor signals;
     std::unique_ptr<EalGuard> eal;
     std::unique_ptr<MbufPool> pool;
-    std::vector<std::unique_ptr<EthdevPort>> ports;
+    std::vector<std::unique_ptr<Port>> ports;
     std::vector<PortId> port_ids;
     std::optional<table::CounterFile> counters;
     bool ids_kept = false;    // the counter file is that of a predecessor
@@ -104,7 +104,7 @@ Outcome<void> Dataplane::Parts::take_ports() {
     const auto queues = static_cast<std::uint16_t>(configuration.worker_cores.size());
     std::uint32_t longest = 0;
     for (const PortSpecification& specification : configuration.ports) {
-        auto port = EthdevPort::probe(specification, queues);
+        auto port = drivers::probe_port(specification, queues);
         if (!port) return failure(ExitCode::device, port.error().text);
         longest = std::max(longest, (*port)->buffer_bytes());
         ports.push_back(std::move(*port));
@@ -116,6 +116,7 @@ Outcome<void> Dataplane::Parts::take_ports() {
         if (const Status started = port->start(*pool); !started) {
             return failure(ExitCode::device, started.error().text);
         }
+        if (const std::string text = port->description(); !text.empty()) say(text);
     }
     return {};
 }
@@ -246,7 +247,7 @@ Outcome<void> Dataplane::Parts::start_threads() {
 std::vector<WatchedPort> Dataplane::Parts::watched_ports() const {
     std::vector<WatchedPort> watched;
     for (std::size_t i = 0; i < ports.size(); ++i) {
-        const EthdevPort* port = ports[i].get();
+        const Port* port = ports[i].get();
         watched.push_back({port_ids[i], [port] { return port->link_up(); }, port->link_up()});
     }
     return watched;

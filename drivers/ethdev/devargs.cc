@@ -45,6 +45,8 @@ Devargs devargs_of(const PortSpecification& port, std::uint16_t queues, std::uin
             return {"net_pcap_" + name, pcap_files(port)};
         case PortKind::ring:
             return {"net_ring_" + name, ""};
+        case PortKind::af_xdp:
+            break;  // no device of DPDK
         case PortKind::vdev: {
             const auto comma = port.devargs.find(',');
             if (comma == std::string::npos) return {port.devargs, ""};

@@ -83,6 +83,10 @@ Status KernelInterface::set_up() {
 
 void KernelInterface::disable_receive_merging() {
     set_feature(socket_.get(), name_, ETHTOOL_SGRO);
+    disable_receive_joining();
+}
+
+void KernelInterface::disable_receive_joining() {
     // ETH_FLAG_LRO is cleared with the other flags of this call; a device without them refuses it.
     ethtool_value flags{ETHTOOL_GFLAGS, 0};
     ifreq request = request_for(name_);

@@ -20,9 +20,12 @@ class KernelInterface {
     Status set_up();
     /// Frames that the kernel has merged would not fit: off, as far as the device lets us.
     void disable_receive_merging();
+    /// The part of it that the device does (LRO); the kernel's own (GRO) stays as it is.
+    void disable_receive_joining();
     [[nodiscard]] Result<std::uint16_t> mtu() const;
     [[nodiscard]] bool running() const;  // carrier and up
     [[nodiscard]] const std::string& name() const { return name_; }
+    [[nodiscard]] unsigned index() const { return index_; }
 
   private:
     KernelInterface(std::string name, unsigned index, Descriptor socket);

@@ -1,8 +1,5 @@
 // EthdevPort: a port of the configuration as a device of DPDK, and its queue pairs as PortIo.
 //
-// Life: probe (takes the device; the buffers are made then, for the longest frame of all ports),
-// start (one queue pair a worker), stop. Errors name the port and say what to do.
-//
 // What a back end does that a step may not: af_packet and tap make system calls in receive and
 // transmit; af_packet may wait in transmit for the kernel to free its ring, and drops what the
 // kernel then refuses without telling, so such a frame counts as transmitted. pcap writes a file.
@@ -19,30 +16,26 @@
 #include "drivers/ethdev/kernel_interface.hh"
 #include "drivers/ethdev/mbuf_pool.hh"
 #include "drivers/ethdev/port_specification.hh"
+#include "drivers/port.hh"
 
 namespace wye::drivers {
 
-class EthdevPort {
+class EthdevPort final : public Port {
   public:
     static Result<std::unique_ptr<EthdevPort>> probe(const PortSpecification& specification,
                                                      std::uint16_t queues);
-    ~EthdevPort();  // stops, and gives the device back
-    EthdevPort(const EthdevPort&) = delete;
-    EthdevPort& operator=(const EthdevPort&) = delete;
+    ~EthdevPort() override;  // stops, and gives the device back
 
-    Status start(MbufPool& pool);
-    void stop();
-    /// After start(). Outlived by the port.
-    [[nodiscard]] std::unique_ptr<worker::PortIo> queue(std::uint16_t index);
+    Status start(MbufPool& pool) override;
+    void stop() override;
+    [[nodiscard]] std::unique_ptr<worker::PortIo> queue(std::uint16_t index) override;
 
-    [[nodiscard]] const PortSpecification& specification() const { return specification_; }
-    [[nodiscard]] std::uint16_t mtu() const { return mtu_; }
-    /// Of a whole frame with two tags, bytes.
-    [[nodiscard]] std::uint32_t longest_frame() const;
-    /// What the device may write into a buffer: the buffers of start() are made for it.
-    [[nodiscard]] std::uint32_t buffer_bytes() const;
-    [[nodiscard]] net::MacAddress mac() const;
-    [[nodiscard]] bool link_up() const;
+    [[nodiscard]] const PortSpecification& specification() const override { return specification_; }
+    [[nodiscard]] std::uint16_t mtu() const override { return mtu_; }
+    [[nodiscard]] std::uint32_t longest_frame() const override;
+    [[nodiscard]] std::uint32_t buffer_bytes() const override;
+    [[nodiscard]] net::MacAddress mac() const override;
+    [[nodiscard]] bool link_up() const override;
 
   private:
     EthdevPort(PortSpecification specification, std::uint16_t queues);

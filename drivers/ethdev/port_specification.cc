@@ -16,6 +16,8 @@ std::string_view port_kind_name(PortKind kind) noexcept {
             return "ring";
         case PortKind::vdev:
             return "vdev";
+        case PortKind::af_xdp:
+            return "af_xdp";
     }
     return "?";
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "dataplane/base/name.hh"
 
@@ -17,20 +18,35 @@ enum class PortKind : std::uint8_t {
     pcap,       // frames read from and written to capture files
     ring,       // what is transmitted is received again: tests in one process
     vdev,       // any virtual device of DPDK, by its arguments as they are
+    af_xdp,  // a Linux interface that the kernel keeps: the router's share, through AF_XDP sockets
 };
 
 [[nodiscard]] std::string_view port_kind_name(PortKind kind) noexcept;
+
+enum class Steer : std::uint8_t { tunnels, all };
+enum class XdpMode : std::uint8_t { automatic, native, generic };
+enum class ZeroCopy : std::uint8_t { automatic, never, required };
+
+/// af_xdp: which of the interface's frames are the router's, and how it gets them.
+struct XdpSpecification {
+    Steer steer = Steer::tunnels;
+    std::vector<std::uint16_t> udp_ports{4789, 6081};  // VXLAN, GENEVE; with steer tunnels
+    std::vector<std::uint16_t> vlans;                  // outer ids, 1 to 4094; with steer tunnels
+    XdpMode mode = XdpMode::automatic;
+    ZeroCopy zero_copy = ZeroCopy::automatic;
+};
 
 struct PortSpecification {
     ObjectName name;
     PortKind kind = PortKind::af_packet;
     std::string pci_address;           // pci: "0000:3b:02.1"
-    std::string interface;             // af_packet, tap
+    std::string interface;             // af_packet, tap, af_xdp
     std::string devargs;               // vdev: "net_null0,size=64"
     std::string rx_file;               // pcap; empty: receives nothing
     std::string tx_file;               // pcap; empty: what is sent is thrown away
     bool repeat = false;               // pcap: receive the file's frames over and over
     std::optional<std::uint16_t> mtu;  // of the IP packet; none: what the device has
+    XdpSpecification xdp;              // af_xdp
     bool promiscuous = true;
     std::uint16_t rx_descriptors = 512;
     std::uint16_t tx_descriptors = 512;

@@ -23,6 +23,10 @@ ports:
   - {name: nic, kind: pci, address: "0000:3b:02.1", rx_descriptors: 1024}
   - {name: gun, kind: vdev, devargs: "net_null0,size=64", promiscuous: false}
   - {name: cap, kind: pcap, receive_file: /tmp/a.pcap, repeat: true}
+  - {name: shared, kind: af_xdp, interface: eth2}
+  - {name: part, kind: af_xdp, interface: eth3, udp_ports: [8472], vlans: [1, 4094], mode: native,
+     zero_copy: required}
+  - {name: whole, kind: af_xdp, interface: eth4, steer: all, mode: generic}
 eal_drivers: [/opt/a.so]
 limits: {vrfs: 100, table_megabytes: 64}
 )";
@@ -38,7 +42,7 @@ TEST(Configuration, ReadsEveryKey) {
     EXPECT_EQ(c.memory.hugepages, Hugepages::never);
     EXPECT_EQ(c.memory.megabytes, 96u);
     EXPECT_EQ(c.tables.folder, "/mnt/huge");
-    ASSERT_EQ(c.ports.size(), 4u);
+    ASSERT_EQ(c.ports.size(), 7u);
     EXPECT_EQ(c.ports[0].name.view(), "wan");
     EXPECT_EQ(c.ports[0].interface, "eth1");
     EXPECT_EQ(c.ports[0].mtu, 1600);
@@ -47,6 +51,18 @@ TEST(Configuration, ReadsEveryKey) {
     EXPECT_EQ(c.ports[2].devargs, "net_null0,size=64");
     EXPECT_FALSE(c.ports[2].promiscuous);
     EXPECT_TRUE(c.ports[3].repeat);
+    EXPECT_EQ(c.ports[4].xdp.steer, drivers::Steer::tunnels);
+    EXPECT_THAT(c.ports[4].xdp.udp_ports, ElementsAre(4789, 6081));
+    EXPECT_THAT(c.ports[4].xdp.vlans, IsEmpty());
+    EXPECT_EQ(c.ports[4].xdp.mode, drivers::XdpMode::automatic);
+    EXPECT_EQ(c.ports[4].xdp.zero_copy, drivers::ZeroCopy::automatic);
+    EXPECT_EQ(c.ports[5].interface, "eth3");
+    EXPECT_THAT(c.ports[5].xdp.udp_ports, ElementsAre(8472));
+    EXPECT_THAT(c.ports[5].xdp.vlans, ElementsAre(1, 4094));
+    EXPECT_EQ(c.ports[5].xdp.mode, drivers::XdpMode::native);
+    EXPECT_EQ(c.ports[5].xdp.zero_copy, drivers::ZeroCopy::required);
+    EXPECT_EQ(c.ports[6].xdp.steer, drivers::Steer::all);
+    EXPECT_EQ(c.ports[6].xdp.mode, drivers::XdpMode::generic);
     EXPECT_THAT(c.eal_drivers, ElementsAre("/opt/a.so"));
     EXPECT_EQ(c.limits.vrfs, 100u);
     EXPECT_EQ(c.limits.heap_bytes, 64ull << 20);
@@ -86,6 +102,34 @@ tables: {folder: huge}
             HasSubstr("f.yaml:13: ports[4].mtu: \"70000\" should be a number from 576 to 9216"),
             HasSubstr("f.yaml:13: ports[4].rx_descriptors: no power of two"),
             HasSubstr("f.yaml:14: tables.folder: should be auto or an absolute path")));
+}
+
+TEST(Configuration, WhatAfXdpCannotTakeIsSaid) {
+    const auto result = parse_configuration(R"(workers: [{core: 0}]
+ports:
+  - {name: a, kind: af_xdp, interface: eth1, vlans: [0, 7, 7, many], udp_ports: [70000]}
+  - {name: b, kind: af_xdp, interface: eth2, udp_ports: []}
+  - {name: c, kind: af_xdp, interface: eth3, steer: all, vlans: [7]}
+  - {name: d, kind: af_xdp, interface: eth4, mode: generic, zero_copy: required}
+  - {name: e, kind: af_xdp, interface: eth5, udp_ports: [1, 2, 3, 4, 5, 6, 7, 8, 9]}
+  - {name: f, kind: af_xdp, steer: some}
+  - {name: g, kind: af_packet, interface: eth2, vlans: [7]}
+)",
+                                            "f");
+    EXPECT_THAT(
+        result.problems,
+        testing::UnorderedElementsAre(
+            HasSubstr("vlans: \"0\" should be a number from 1 to 4094"),
+            HasSubstr("vlans: 7 is there twice"), HasSubstr("vlans: \"many\" should be a number"),
+            HasSubstr("udp_ports: \"70000\" should be a number from 1 to 65535"),
+            HasSubstr("f:4: ports[1].udp_ports: nothing is left for the router"),
+            HasSubstr("f:5: ports[2].vlans: says nothing beside steer: all"),
+            HasSubstr("f:6: ports[3].zero_copy: cannot be had in generic mode"),
+            HasSubstr("f:7: ports[4].udp_ports: at most 8 ports"),
+            HasSubstr("f:8: ports[5].interface: is missing"),
+            HasSubstr("f:8: ports[5].steer: \"some\" should be one of tunnels, all"),
+            HasSubstr("f:9: ports[6].vlans: is no key"),
+            HasSubstr("f:9: ports[6]: interface eth2 is also that of ports[1]")));
 }
 
 TEST(Configuration, WhatIsMissingIsSaid) {

@@ -1,0 +1,47 @@
+// Port: what the data plane asks of a port, whatever is behind it.
+//
+// Life: probe_port (takes the device; the buffers are made then, for the longest frame of all ports),
+// start (one queue pair a worker), stop. Errors name the port and say what to do.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "dataplane/base/result.hh"
+#include "dataplane/net/address.hh"
+#include "dataplane/worker/port_io.hh"
+#include "drivers/ethdev/mbuf_pool.hh"
+#include "drivers/ethdev/port_specification.hh"
+
+namespace wye::drivers {
+
+class Port {
+  public:
+    Port() = default;
+    virtual ~Port() = default;  // stops, and gives the device back
+    Port(const Port&) = delete;
+    Port& operator=(const Port&) = delete;
+
+    virtual Status start(MbufPool& pool) = 0;
+    virtual void stop() = 0;
+    /// After start(). Outlived by the port.
+    [[nodiscard]] virtual std::unique_ptr<worker::PortIo> queue(std::uint16_t index) = 0;
+
+    [[nodiscard]] virtual const PortSpecification& specification() const = 0;
+    [[nodiscard]] virtual std::uint16_t mtu() const = 0;
+    /// Of a whole frame with two tags, bytes.
+    [[nodiscard]] virtual std::uint32_t longest_frame() const = 0;
+    /// What the device may write into a buffer: the buffers of start() are made for it.
+    [[nodiscard]] virtual std::uint32_t buffer_bytes() const = 0;
+    [[nodiscard]] virtual net::MacAddress mac() const = 0;
+    [[nodiscard]] virtual bool link_up() const = 0;
+    /// After start(): what people should know of how it runs; empty where there is nothing to choose.
+    [[nodiscard]] virtual std::string description() const { return {}; }
+};
+
+/// By the kind that the configuration says. `queues`: one for each worker.
+Result<std::unique_ptr<Port>> probe_port(const PortSpecification& specification,
+                                         std::uint16_t queues);
+
+}  // namespace wye::drivers

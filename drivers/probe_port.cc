@@ -1,0 +1,15 @@
+#include "drivers/ethdev/port.hh"
+#include "drivers/port.hh"
+#include "drivers/xdp/port.hh"
+
+namespace wye::drivers {
+
+Result<std::unique_ptr<Port>> probe_port(const PortSpecification& specification,
+                                         std::uint16_t queues) {
+    if (specification.kind == PortKind::af_xdp) return XdpPort::probe(specification, queues);
+    auto made = EthdevPort::probe(specification, queues);
+    if (!made) return tl::unexpected(made.error());
+    return std::unique_ptr<Port>(std::move(*made));
+}
+
+}  // namespace wye::drivers
