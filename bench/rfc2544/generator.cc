@@ -106,8 +106,11 @@ class Generator {
                 usleep(200);
                 continue;
             }
-            if (send && trial->sending.load(std::memory_order_relaxed)) send_due(*trial);
-            if (receive && trial->receiving.load(std::memory_order_relaxed)) take(*trial);
+            const bool sending = send && trial->sending.load(std::memory_order_relaxed);
+            const bool receiving = receive && trial->receiving.load(std::memory_order_relaxed);
+            if (sending) send_due(*trial);
+            if (receiving) take(*trial);
+            if (!sending && !receiving) usleep(200);  // its part is over
         }
     }
 

@@ -164,10 +164,9 @@ def burst_lines(result):
                           f"{one['least']:,} to {one['most']:,}", f"{one['deviation']:.1f}",
                           one["searches"], number(one["implied_seconds"] * 1e6),
                           "-" if corrected is None else number(corrected * 1e6)]))
-        if one["unlimited"]:
-            lines += ["", f"{name(size)}: {one['unlimited']} searches lost nothing at all: the buffer "
-                          "is not what limits.", ""]
-    return lines + [""]
+    notes = [f"{name(size)}: {one['unlimited']} of {one['searches']} searches lost nothing even at "
+             f"{one['most']:,} frames: no buffer is the limit." for size, one in rows if one["unlimited"]]
+    return lines + ([""] + notes if notes else []) + [""]
 
 
 def name(size):

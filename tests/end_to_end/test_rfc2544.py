@@ -37,7 +37,7 @@ class Pair:
     """A generator and a device, two memif links between them. `faults` are the device's options."""
 
     def __init__(self, *faults: str, size: int = 64, traffic_kind: str = "single",
-                 stamp: str = "due") -> None:
+                 stamp: str = "due", one_core: bool = False) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="wye-rfc2544-")
         where = Path(self.folder.name)
         cores = sorted(os.sched_getaffinity(0))
@@ -56,10 +56,12 @@ class Pair:
         while (line := self.device.stdout.readline().strip()) != "ready":
             if not line and self.device.poll() is not None:
                 raise RuntimeError("the device does not start")
+        where_to_run = (["--lcores", f"0@{cores[-1]},1@{cores[-1]}"] if one_core else
+                        ["-l", f"{cores[0]},{cores[-1]}"])
         frames = generators.Frames(traffic_kind, where, traffic.Link(), traffic.Tunnel(), count=64)
         self.generator = generators.Own(
             BUILD / "bench/rfc2544/wye-generator",
-            eal("generator", "client", f"{cores[0]},{cores[-1]}"),
+            where_to_run + eal("generator", "client", "")[2:],
             ["--descriptors", str(RING), "--nap", "60", "--stamp", stamp,
              "--longest-lag", "60000000"], frames, size, prefix, tolerated=1.0)
 
@@ -148,7 +150,14 @@ class Search(unittest.TestCase):
             self.assertAlmostEqual(trial.seconds, 1.5, delta=0.1)
             self.assertAlmostEqual(pair.end()["seconds"], 1.5, delta=0.15)
 
-    def test_no_link(self) -> None:
+    def test_one_core(self) -> None:
+        """That waits for commands and serves them: neither starves the other, whatever their priority."""
+        with Pair(one_core=True) as pair:
+            for _ in range(3):
+                trial = pair.bench().trial(20_000)
+                self.assertEqual((trial.sent, trial.lost), (5000, 0))
+
+    def test_no_port(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             frames = generators.Frames("single", folder, traffic.Link(), traffic.Tunnel())
             with self.assertRaisesRegex(generators.Failed, "there is no port 0"):
