@@ -162,11 +162,11 @@ class Generator {
             throw std::runtime_error(fmt::format("there is no port {}", port));
         }
         rte_eth_conf configuration{};
-        const std::uint32_t overhead = 18;
         const auto longest = static_cast<std::uint32_t>(templates_.longest);
         if (longest > 1518) {
-            configuration.rxmode.mtu = std::min<std::uint32_t>(longest - 14, info.max_mtu);
-            if (info.max_rx_pktlen < longest + overhead && info.max_rx_pktlen != 0) {
+            configuration.rxmode.mtu =
+                std::min<std::uint32_t>(longest - RTE_ETHER_HDR_LEN, info.max_mtu);
+            if (info.max_rx_pktlen < longest + RTE_ETHER_CRC_LEN) {
                 throw std::runtime_error(fmt::format("port {} takes no such long frames", port));
             }
         }

@@ -59,11 +59,16 @@ class Pair:
         where_to_run = (["--lcores", f"0@{cores[-1]},1@{cores[-1]}"] if one_core else
                         ["-l", f"{cores[0]},{cores[-1]}"])
         frames = generators.Frames(traffic_kind, where, traffic.Link(), traffic.Tunnel(), count=64)
-        self.generator = generators.Own(
-            BUILD / "bench/rfc2544/wye-generator",
-            where_to_run + eal("generator", "client", "")[2:],
-            ["--descriptors", str(RING), "--nap", "60", "--stamp", stamp,
-             "--longest-lag", "60000000"], frames, size, prefix, tolerated=1.0)
+        try:
+            self.generator = generators.Own(
+                BUILD / "bench/rfc2544/wye-generator",
+                where_to_run + eal("generator", "client", "")[2:],
+                ["--descriptors", str(RING), "--nap", "60", "--stamp", stamp,
+                 "--longest-lag", "60000000"], frames, size, prefix, tolerated=1.0)
+        except BaseException:
+            self.end()
+            self.folder.cleanup()
+            raise
 
     def bench(self, **more) -> measure.Bench:
         return measure.Bench(self.generator, measure.Plan(

@@ -300,7 +300,7 @@ class Client:
         return {port: self.counted[port] for port in ports}
 
     def do_get_port_info(self, ports):
-        return [{"speed": 10, "driver": "net_ice"} for _ in ports]
+        return [{"speed": "10 Gb/s", "driver": "net_ice"} for _ in ports]
 
     def do_get_pgid_stats(self, pgid_list):
         return {"latency": {7: {"latency": {"average": 20.0, "total_max": 95, "total_min": 4,
