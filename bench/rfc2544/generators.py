@@ -75,7 +75,10 @@ class Own:
         for line in self.process.stderr:
             self.words = [*self.words[-20:], line.rstrip()]
 
-    def ask(self, line):
+    def ask(self, line, patience=60.0):
+        """The answer to a line; a generator that has none for so many seconds is ended."""
+        watchdog = threading.Timer(patience, self.process.kill)
+        watchdog.start()
         try:
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
@@ -86,6 +89,8 @@ class Own:
         except BrokenPipeError:
             self.close()
             raise Failed("the generator ended:\n" + "\n".join(self.words)) from None
+        finally:
+            watchdog.cancel()
         found = json.loads(answer)
         if "error" in found:
             raise Failed(f"{line}: {found['error']}")
@@ -99,7 +104,7 @@ class Own:
         self.ask(f"load {self.frames.file(size)}")
 
     def run(self, rate, frames, settle):
-        said = self.ask(f"run {rate:.3f} {frames} {settle}")
+        said = self.ask(f"run {rate:.3f} {frames} {settle}", 60 + 2 * frames / rate + settle)
         return measure.Trial(rate, said["seconds"], said["sent"], said["received"],
                              self.disturbance(said, rate), said["latency_us"])
 

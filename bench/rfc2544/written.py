@@ -207,6 +207,7 @@ def draw_throughput(plot, folder, result):
                  yerr=errors, capsize=3, label="no loss" if ratio == 0 else f"loss ≤ {ratio:.3%}")
     axes.plot(places, [size["maximum"] / 1e6 for size in rows], "k_", markersize=30, label="offered at most")
     axes.set_xticks(list(places), [name(size) for size in rows])
+    axes.set_ylim(top=1.35 * max(size["maximum"] for size in rows) / 1e6)  # room for the legend
     axes.set_xlabel("frame size, bytes")
     axes.set_ylabel("million frames a second")
     axes.legend()

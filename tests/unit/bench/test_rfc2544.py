@@ -330,6 +330,63 @@ class Trex(unittest.TestCase):
         self.assertEqual([seen[key] for key in ("p50", "p90", "p99", "p99_9")], [10, 20, 20, 90])
 
 
+class Own(unittest.TestCase):
+    """Of wye-generator only how it is spoken to; all else is tests/end_to_end/test_rfc2544.py's."""
+
+    FACTS = ('{"send":{"up":true,"mbits":1000},"receive":{"up":true,"descriptors":100},'
+             '"cores":1}')
+
+    def generator(self, script, **more):
+        frames = types.SimpleNamespace(file=lambda size: "frames.pcap")
+        return generators.Own("/bin/sh", ["-c", script], [], frames, 64, **more)
+
+    def answer(self, text):
+        return (f"read line; echo 'EAL: a word of DPDK'; echo '{self.FACTS}'; "
+                f"read line; echo '{text}'; read line")
+
+    def said(self, **more):
+        return json.dumps({"sent": 1000, "received": 1000, "seconds": 1.0, "given_up_us": 0,
+                           "longest_gap_us": 10, "latency_us": {"count": 0}, **more})
+
+    def run_once(self, **more):
+        generator = self.generator(self.answer(self.said(**more)))
+        try:
+            return generator.run(1000, 1000, 0)
+        finally:
+            generator.close()
+
+    def test_what_is_a_disturbance(self):
+        self.assertEqual(self.run_once().disturbed, "")
+        self.assertEqual(self.run_once(received=500).disturbed, "")
+        self.assertIn("gave up 2.0%", self.run_once(given_up_us=20_000).disturbed)
+        # A ring of 100 lasts 100 ms at this rate. Who lost nothing was late without harm.
+        self.assertIn("not receive for 150.0 ms",
+                      self.run_once(received=900, longest_gap_us=150_000).disturbed)
+        self.assertEqual(self.run_once(longest_gap_us=150_000).disturbed, "")
+
+    def test_its_errors_are_said(self):
+        with self.assertRaisesRegex(generators.Failed, "run .*: no frames"):
+            generator = self.generator(self.answer('{"error":"no frames"}'))
+            try:
+                generator.run(1, 1, 0)
+            finally:
+                generator.close()
+
+    def test_one_that_ends(self):
+        with self.assertRaisesRegex(generators.Failed, "(?s)ended:.*no such device"):
+            self.generator("read line; echo 'no such device' >&2; exit 1")
+
+    def test_one_that_hangs(self):
+        generator = self.generator(f"read line; echo '{self.FACTS}'; read line; exec sleep 100")
+        with self.assertRaisesRegex(generators.Failed, "ended"):
+            generator.ask("load x", patience=0.3)
+
+    def test_a_link_that_is_down(self):
+        facts = self.FACTS.replace('"receive":{"up":true', '"receive":{"up":false')
+        with self.assertRaisesRegex(generators.Failed, "that should receive is down"):
+            self.generator(f"read line; echo '{facts}'; read line")
+
+
 class Report(unittest.TestCase):
     def result(self, router, **more):
         row = {"size": 64, "mean_size": 64, "maximum": 10e6}
