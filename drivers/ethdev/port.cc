@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "drivers/ethdev/capabilities.hh"
 #include "drivers/ethdev/devargs.hh"
 #include "drivers/ethdev/mbuf_frame.hh"
 
@@ -229,12 +230,12 @@ Status EthdevPort::configure() {
     }
     rte_eth_conf conf{};
     if (specification_.kind == PortKind::pci) conf.rxmode.mtu = mtu_;
-    conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-    const std::uint64_t spread =
-        info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
-    if (queues_ > 1 && spread != 0) {
+    const DeviceUse use = choose_use(info, queues_);
+    conf.txmode.offloads = use.transmit_offloads;
+    conf.rxmode.offloads = use.receive_offloads;
+    if (use.spread_by != 0) {
         conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-        conf.rx_adv_conf.rss_conf.rss_hf = spread;
+        conf.rx_adv_conf.rss_conf.rss_hf = use.spread_by;
     }
     const int failed = rte_eth_dev_configure(id_, queues_, queues_, &conf);
     if (failed == 0) return {};
@@ -277,6 +278,14 @@ net::MacAddress EthdevPort::mac() const {
     net::MacAddress mac;
     std::copy_n(address.addr_bytes, mac.bytes.size(), mac.bytes.begin());
     return mac;
+}
+
+/// Of a NIC: other devices have nothing to choose.
+std::string EthdevPort::description() const {
+    rte_eth_dev_info info{};
+    if (specification_.kind != PortKind::pci || rte_eth_dev_info_get(id_, &info) != 0) return {};
+    return fmt::format("port \"{}\": {}", specification_.name.view(),
+                       describe_use(id_, choose_use(info, queues_), queues_));
 }
 
 bool EthdevPort::link_up() const {

@@ -36,6 +36,7 @@ class EthdevPort final : public Port {
     [[nodiscard]] std::uint32_t buffer_bytes() const override;
     [[nodiscard]] net::MacAddress mac() const override;
     [[nodiscard]] bool link_up() const override;
+    [[nodiscard]] std::string description() const override;
 
   private:
     EthdevPort(PortSpecification specification, std::uint16_t queues);

@@ -1,0 +1,58 @@
+#include "drivers/ethdev/capabilities.hh"
+
+#include <fmt/format.h>
+#include <rte_ethdev.h>
+
+namespace wye::drivers {
+namespace {
+
+/// Both families' UDP: where tunnels put their entropy (RFC 7348 5, RFC 8926 3.3).
+constexpr std::uint64_t kUdp = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP;
+
+std::string burst_modes(std::uint16_t device) {
+    rte_eth_burst_mode mode{};
+    std::string text;
+    if (rte_eth_rx_burst_mode_get(device, 0, &mode) == 0) {
+        text += fmt::format(", receives by {}", mode.info);
+    }
+    if (rte_eth_tx_burst_mode_get(device, 0, &mode) == 0) {
+        text += fmt::format(", sends by {}", mode.info);
+    }
+    return text;
+}
+
+}  // namespace
+
+DeviceUse choose_use(const rte_eth_dev_info& info, std::uint16_t queues) noexcept {
+    DeviceUse use;
+    // Buffers are of one pool and have one owner, which is all that it asks for.
+    use.transmit_offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+    if (queues > 1) {
+        use.spread_by =
+            info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+    }
+    return use;
+}
+
+bool spreads_tunnels(std::uint64_t spread_by) noexcept {
+    return (spread_by & kUdp) == kUdp;
+}
+
+std::string describe_use(std::uint16_t device, const DeviceUse& use, std::uint16_t queues) {
+    rte_eth_dev_info info{};
+    if (rte_eth_dev_info_get(device, &info) != 0) return "?";
+    std::string text = info.driver_name + burst_modes(device);
+    if (use.transmit_offloads != 0) text += ", fast free";
+    if (queues < 2) return text;
+    if (use.spread_by == 0) {
+        text += fmt::format(", {} queues without RSS: whoever sends chooses", queues);
+    } else if (spreads_tunnels(use.spread_by)) {
+        text += fmt::format(", {} queues by RSS", queues);
+    } else {
+        text +=
+            fmt::format(", {} queues by RSS without UDP ports: a tunnel comes in by one", queues);
+    }
+    return text;
+}
+
+}  // namespace wye::drivers
