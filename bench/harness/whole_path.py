@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import Callable, Optional
 
+import af_xdp
 import figures
 import frames
 import growth
@@ -62,6 +63,8 @@ LINES = [
     Line("path-a-imix", "sizes", (len(SIZES) * EACH, 4096), "testpmd io sizes", quick=False),
     Line("linux-forwarding", "route-few", FOUR_K, "linux"),
     Line("linux-forwarding-64k", "route4", SIXTY_FOUR_K, "linux real", quick=False),
+    Line("af-xdp", "veth-own", FOUR_K, "veth-dpdk"),
+    Line("af-xdp-busy-poll", "veth-own", FOUR_K, "veth-dpdk busy"),
 ]
 
 
@@ -82,6 +85,11 @@ LINES += growth_lines()
 
 def is_growth(line):
     return line.name.startswith("growth/")
+
+
+def only_by_name(line):
+    """What a run of everything leaves out."""
+    return is_growth(line) or line.name.startswith("af-xdp")
 
 
 class Makers:
@@ -131,7 +139,8 @@ class Makers:
             "one": self.workers, "two": self.workers, "testpmd io": self.testpmd,
             "testpmd io sizes": self.testpmd_sizes, "l3fwd fib": self.l3fwd,
             "l3fwd fib6": self.l3fwd6, "routes": self.routes, "l3fwd fib of": self.l3fwd_of,
-            "ovs": self.open_vswitch, "linux": self.linux, "linux real": self.linux_real}[kind]
+            "ovs": self.open_vswitch, "linux": self.linux, "linux real": self.linux_real,
+            "veth": self.veth}[kind]
         return maker(name, rest)
 
     def route(self, name, rest):
@@ -190,6 +199,9 @@ class Makers:
     def l3fwd6(self, *_):
         return peers.l3fwd(self.bench, self.flows6(), {4: self.few(4), 6: self.table(6)})
 
+    def veth(self, _, port):
+        return af_xdp.OnVeth(self.bench, port, self.flows_few(), self.few())
+
     def linux(self, *_):
         return linux_kernel.LinuxForwarding(self.bench, self.flows_few(), self.few())
 
@@ -241,7 +253,7 @@ def measure_line(line, bench, makers, arguments):
 def measure(folder, arguments, wanted):
     """Rows of the lines that are wanted, and what failed, in words."""
     lines = [line for line in LINES
-             if wanted(line) and (line.quick or is_growth(line) or not arguments.quick)]
+             if wanted(line) and (line.quick or only_by_name(line) or not arguments.quick)]
     rows, failures = [], []
     try:
         with Workbench(folder, not arguments.no_hugepages) as bench:

@@ -7,7 +7,10 @@
 // instruction, copies the next template. All that forwarding costs is done within that system call, by
 // this thread, up to the device that it leaves by: so this thread's processor time is the forwarding's.
 //
-// usage: linux_source TEMPLATES COUNTERS CAPTURE IN OUT
+// With `redirect` it is a source for somebody else: the program sends its frames by OUT, a veth whose
+// other end then receives them by native XDP, and nothing is captured.
+//
+// usage: linux_source TEMPLATES COUNTERS CAPTURE IN OUT [redirect]
 //   TEMPLATES  frames of 64 bytes
 //   COUNTERS   struct shared of source_pmd.c: which templates are wanted; nothing is counted there
 //   CAPTURE    pcap file for the first batch that leaves by OUT
@@ -116,7 +119,8 @@ bpf_insn operate_by(int operation, unsigned to, unsigned from) {
 }
 
 /// r1 the context, then the map's value; r2 the packet; r3 its end; r5 the template's number.
-std::vector<bpf_insn> xdp_program(const Templates& templates) {
+/// `send_by`: a device that sends the frames; 0: the stack has them.
+std::vector<bpf_insn> xdp_program(const Templates& templates, std::uint32_t send_by) {
     std::vector<bpf_insn> code{
         load(BPF_W, 2, 1, offsetof(xdp_md, data)),
         load(BPF_W, 3, 1, offsetof(xdp_md, data_end)),
@@ -140,7 +144,13 @@ std::vector<bpf_insn> xdp_program(const Templates& templates) {
         code.push_back(load(BPF_DW, 0, 1, static_cast<int>(kFrame) + at));
         code.push_back(store(2, 0, at));
     }
-    code.push_back(operate(BPF_MOV, 0, XDP_PASS));
+    if (send_by == 0) {
+        code.push_back(operate(BPF_MOV, 0, XDP_PASS));
+    } else {
+        code.push_back(operate(BPF_MOV, 1, static_cast<std::int32_t>(send_by)));
+        code.push_back(operate(BPF_MOV, 2, 0));
+        code.push_back(instruction(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect));
+    }
     code.push_back(instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
     const auto aborted = static_cast<int>(code.size());
     code.push_back(operate(BPF_MOV, 0, XDP_ABORTED));
@@ -237,7 +247,7 @@ std::uint32_t device(const char* name) {
     return number;
 }
 
-void run(char** arguments) {
+void run(char** arguments, bool redirect) {
     volatile std::uint64_t* const wanted = open_counters(arguments[2]);
     std::string line;
     if (!std::getline(std::cin, line))
@@ -245,10 +255,10 @@ void run(char** arguments) {
     std::ifstream file(arguments[1], std::ios::binary);
     const Templates templates({std::istreambuf_iterator<char>(file), {}});
     if (templates.count == 0) throw std::runtime_error("there are no templates");
-    const int program = load_program(xdp_program(templates));
     const std::uint32_t in = device(arguments[4]), out = device(arguments[5]);
+    const int program = load_program(xdp_program(templates, redirect ? out : 0));
     templates.choose(wanted[0], wanted[1]);
-    {
+    if (!redirect) {
         const Capture capture(out);
         while (!receive(program, in, kBatch)) continue;
         capture.write(arguments[3]);
@@ -262,12 +272,13 @@ void run(char** arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-    if (count != 6) {
-        std::fprintf(stderr, "usage: linux_source TEMPLATES COUNTERS CAPTURE IN OUT\n");
+    const bool redirect = count == 7 && std::strcmp(arguments[6], "redirect") == 0;
+    if (count != 6 && !redirect) {
+        std::fprintf(stderr, "usage: linux_source TEMPLATES COUNTERS CAPTURE IN OUT [redirect]\n");
         return 2;
     }
     try {
-        run(arguments);
+        run(arguments, redirect);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "linux_source: %s\n", error.what());
         return 1;
