@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "dataplane/base/result.hh"
 #include "dataplane/net/address.hh"
@@ -36,6 +38,9 @@ class Port {
     [[nodiscard]] virtual std::uint32_t buffer_bytes() const = 0;
     [[nodiscard]] virtual net::MacAddress mac() const = 0;
     [[nodiscard]] virtual bool link_up() const = 0;
+    /// The outer tags that vports have: a virtual function is to let them through. What it refuses, in
+    /// words.
+    virtual std::vector<std::string> set_vlans(std::span<const std::uint16_t>) { return {}; }
     /// After start(): what people should know of how it runs; empty where there is nothing to choose.
     [[nodiscard]] virtual std::string description() const { return {}; }
 };

@@ -59,29 +59,44 @@ ndmsg neighbor_header(std::uint32_t index, const net::IpAddress& address) {
     return header;
 }
 
+const nlattr* find_inside(const nlattr* nest, std::uint16_t type) {
+    struct Search {
+        std::uint16_t type;
+        const nlattr* found;
+    } search{type, nullptr};
+    const auto look = [](const nlattr* attribute, void* data) {
+        auto* const wanted = static_cast<Search*>(data);
+        if (mnl_attr_get_type(attribute) == wanted->type) wanted->found = attribute;
+        return MNL_CB_OK;
+    };
+    if (nest != nullptr) mnl_attr_parse_nested(nest, look, &search);
+    return search.found;
+}
+
 int change_rule(NetlinkSocket& socket, std::uint16_t type, unsigned char family,
-                const TwinSpec& spec, std::uint32_t table) {
-    const bool in_device = spec.vrf.kind == manifest::KernelVrf::Kind::device;
+                std::uint32_t table) {
     fib_rule_hdr header{};
     header.family = family;
     header.action = FR_ACT_TO_TBL;
     Request request(type, type == RTM_NEWRULE ? NLM_F_CREATE | NLM_F_EXCL : 0, header);
-    request.put_u32(FRA_PRIORITY, in_device ? kInjectRuleInDevice : kInjectRule);
+    request.put_u32(FRA_PRIORITY, kInjectRule);
     request.put_u32(FRA_TABLE, table);
     request.put_u8(FRA_PROTOCOL, kOurProtocol);
-    if (in_device) request.put_text(FRA_OIFNAME, spec.vrf.name);
     return socket.request(request);
 }
 
-int add_default_route(NetlinkSocket& socket, unsigned char family, std::uint32_t index) {
+/// `metric` 0: the family's own.
+int add_default_route(NetlinkSocket& socket, unsigned char family, std::uint32_t index,
+                      std::uint32_t table, std::uint32_t metric) {
     rtmsg header{};
     header.rtm_family = family;
     header.rtm_protocol = kOurProtocol;
     header.rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     header.rtm_type = RTN_UNICAST;
     Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, header);
-    request.put_u32(RTA_TABLE, index);
+    request.put_u32(RTA_TABLE, table);
     request.put_u32(RTA_OIF, index);
+    if (metric != 0) request.put_u32(RTA_PRIORITY, metric);
     return socket.request(request);
 }
 
@@ -110,6 +125,23 @@ std::uint32_t find_link(NetlinkSocket& socket, const std::string& name) {
             static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message))->ifi_index);
     });
     return index;
+}
+
+std::uint32_t table_of_vrf(NetlinkSocket& socket, std::uint32_t index) {
+    std::uint32_t table = 0;
+    ifinfomsg header{};
+    header.ifi_index = static_cast<int>(index);
+    Request request(RTM_GETLINK, 0, header);
+    socket.query(request, [&](const nlmsghdr* message) {
+        // IFLA_LINKINFO { IFLA_INFO_KIND "vrf", IFLA_INFO_DATA { IFLA_VRF_TABLE } }
+        const nlattr* const info = Attributes(message, sizeof(ifinfomsg))[IFLA_LINKINFO];
+        const nlattr* const kind = find_inside(info, IFLA_INFO_KIND);
+        if (kind == nullptr || std::strcmp(mnl_attr_get_str(kind), "vrf") != 0) return;
+        const nlattr* const number = find_inside(find_inside(info, IFLA_INFO_DATA), IFLA_VRF_TABLE);
+        if (number != nullptr && mnl_attr_get_payload_len(number) == sizeof table)
+            table = mnl_attr_get_u32(number);
+    });
+    return table;
 }
 
 Status set_link(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index,
@@ -218,11 +250,16 @@ Status set_neighbors(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t 
     return {};
 }
 
-Status set_inject_routes(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index) {
+Status set_inject_routes(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index,
+                         std::uint32_t master) {
+    const std::uint32_t table = master == 0 ? index : table_of_vrf(socket, master);
+    if (table == 0) return status_of(ENODEV, spec, spec.vrf.name + " is no VRF device");
     for (const unsigned char family : kFamilies) {
-        if (const int error = add_default_route(socket, family, index); error != 0)
-            return status_of(error, spec, "default route cannot be set");
-        const int error = change_rule(socket, RTM_NEWRULE, family, spec, index);
+        const int failed =
+            add_default_route(socket, family, index, table, master == 0 ? 0 : kInjectMetric);
+        if (failed != 0) return status_of(failed, spec, "default route cannot be set");
+        if (master != 0) continue;
+        const int error = change_rule(socket, RTM_NEWRULE, family, index);
         if (error != 0 && error != EEXIST)
             return status_of(error, spec, "routing rule cannot be set");
     }
@@ -230,8 +267,8 @@ Status set_inject_routes(NetlinkSocket& socket, const TwinSpec& spec, std::uint3
 }
 
 void remove_inject_rules(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index) {
-    for (const unsigned char family : kFamilies)
-        change_rule(socket, RTM_DELRULE, family, spec, index);
+    if (spec.vrf.kind == manifest::KernelVrf::Kind::device) return;  // routes go with the interface
+    for (const unsigned char family : kFamilies) change_rule(socket, RTM_DELRULE, family, index);
 }
 
 int probe_neighbor(NetlinkSocket& socket, std::uint32_t index, const net::IpAddress& address,

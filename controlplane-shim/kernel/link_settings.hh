@@ -14,13 +14,20 @@ namespace wye::kernel {
 /// Marks addresses, neighbours, routes and rules that the shim made (`proto 119` in iproute2).
 constexpr std::uint8_t kOurProtocol = 119;
 /// Of the rule that looks into inject's table: after main and default, so that whatever the kernel
-/// has a route for goes that way. In a VRF device: right after the rule for VRF devices (1000),
-/// since what they do not match would go on to main, which is another VRF's.
+/// has a route for goes that way.
 constexpr std::uint32_t kInjectRule = 40000;
-constexpr std::uint32_t kInjectRuleInDevice = 1001;
+/// In a VRF device there is no such rule: since Linux 5.18 none matches what a VRF's own lookup left
+/// over (l3mdev_update_flow clears the outgoing interface first), and it would go on to main, which is
+/// another VRF's. So the default route is in the VRF's own table, with the worst metric but that of the
+/// `unreachable default metric 4278198272` of the kernel's documentation (networking/vrf.rst). zebra
+/// reads it as a kernel route of distance 255, which it never selects.
+constexpr std::uint32_t kInjectMetric = 0xff001fff;
 
 /// Index of an interface, 0: there is none of that name.
 std::uint32_t find_link(NetlinkSocket& socket, const std::string& name);
+
+/// The table of a VRF device, 0: it is none.
+std::uint32_t table_of_vrf(NetlinkSocket& socket, std::uint32_t index);
 
 /// MAC, MTU, master, up or down, and what makes it a router's interface.
 Status set_link(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index,
@@ -32,8 +39,10 @@ Status remove_links(NetlinkSocket& socket, const std::vector<std::uint32_t>& ind
 Status set_addresses(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index);
 Status set_neighbors(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index);
 
-/// Default routes by `inject` in a table of its own, whose number is the interface's index.
-Status set_inject_routes(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index);
+/// Default routes by `inject`: in a table of its own, whose number is the interface's index, or in that
+/// of the VRF device with the index `master`.
+Status set_inject_routes(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index,
+                         std::uint32_t master);
 void remove_inject_rules(NetlinkSocket& socket, const TwinSpec& spec, std::uint32_t index);
 
 /// Asks for resolution; `managed`: and for being kept so.

@@ -53,6 +53,7 @@ Result<std::uint32_t> LinuxKernel::master_of(Namespace& where, const manifest::K
         return fail("there is no VRF device " + vrf.name + ": make it with `ip link add " +
                     vrf.name + " up type vrf table NUMBER`");
     }
+    if (table_of_vrf(where.requests, index) == 0) return fail(vrf.name + " is no VRF device");
     return index;
 }
 
@@ -86,7 +87,7 @@ Status LinuxKernel::configure(const TwinSpec& spec, Namespace& where, std::uint3
     const Status linked = set_link(where.requests, spec, index, *master);
     if (!linked) return linked;
     if (spec.kind == ring::TwinKind::vrf_inject)
-        return set_inject_routes(where.requests, spec, index);
+        return set_inject_routes(where.requests, spec, index, *master);
     const Status addressed = set_addresses(where.requests, spec, index);
     if (!addressed) return addressed;
     return set_neighbors(where.requests, spec, index);

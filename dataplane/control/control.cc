@@ -162,6 +162,21 @@ void Control::set_port_link(PortId port, bool up) {
     change_port_link(*core_, port, up);
 }
 
+std::vector<std::uint16_t> Control::vlans_of(PortId port) const {
+    std::vector<std::uint16_t> vlans;
+    for (const auto& [attachment, vport] : core_->attachments) {
+        if (attachment.kind != VportKind::port || attachment.port != port.value) continue;
+        if (attachment.vlan == kNoVlan) continue;
+        // Attachments of a port are in the order of their tags.
+        if (vlans.empty() || vlans.back() != attachment.vlan) vlans.push_back(attachment.vlan);
+    }
+    return vlans;
+}
+
+std::uint64_t Control::vlan_changes() const {
+    return core_->attachment_changes;
+}
+
 Result<LeaseTerms> Control::grant_lease(std::chrono::milliseconds wanted) {
     Core& core = *core_;
     const bool old = core.predecessor && !core.committed;

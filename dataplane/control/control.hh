@@ -124,6 +124,10 @@ class Control {
 
     /// The link of a port went up or down: its next hops live or die, the shim is told.
     void set_port_link(PortId port, bool up);
+    /// The outer tags of the vports on a port, ascending: what its device is to let through.
+    [[nodiscard]] std::vector<std::uint16_t> vlans_of(PortId port) const;
+    /// Grows when the answer may be another.
+    [[nodiscard]] std::uint64_t vlan_changes() const;
 
     /// For a reader in another process, of the arena that workers forward from now; `wanted` is cut
     /// to the limit. Refused in words when there are too many, or memory is short.

@@ -99,7 +99,8 @@ struct Core {
     std::unordered_multimap<std::size_t, Group*> groups_by_content;
     std::unordered_map<ring::Handle, Group*> group_handles;
     std::unordered_map<std::uint32_t, Tunnel*> tunnels_by_id;
-    std::map<Attachment, Vport*> attachments;      // of published vports
+    std::map<Attachment, Vport*> attachments;  // of published vports
+    std::uint64_t attachment_changes = 0;
     std::unordered_map<std::uint32_t, Vrf*> vnis;  // of VRFs
     IdPool nexthop_ids;
     IdPool group_ids;

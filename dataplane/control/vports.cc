@@ -165,6 +165,7 @@ void give_up_attachment(Core& core, Vport& vport) {
     if (has_attachment(core, vport)) {
         if (vport.drain == Drain::no) unpublish_attachment(core, vport.now->attachment);
         core.attachments.erase(vport.now->attachment);
+        ++core.attachment_changes;
     }
     if (Tunnel* const tunnel = vport.now->attachment.tunnel) --tunnel->vports;
 }
@@ -271,6 +272,7 @@ void finish_vport_change(Core& core, Vport& vport, const VportSettings& settings
     ++vport.drain_round;
     if (attach) {
         core.attachments[settings.attachment] = &vport;
+        ++core.attachment_changes;
         publish_attachment(core, vport, settings.attachment);
     }
     if (old_vrf != settings.vrf) move_neighbors(core, vport, old_vrf, settings.vrf);

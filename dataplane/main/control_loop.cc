@@ -83,6 +83,7 @@ int ControlLoop::run() {
         }
         bool busy = true;
         for (int turn = 0; turn < kBusyTurns && busy; ++turn) busy = control_.poll();
+        check_vlans();
         if (!busy) wait(control_.pending() ? kPending : kTick);
     }
 }
@@ -113,6 +114,13 @@ void ControlLoop::check_links() {
         port.was_up = up;
         control_.set_port_link(port.id, up);
     }
+}
+
+void ControlLoop::check_vlans() {
+    const std::uint64_t changes = control_.vlan_changes();
+    if (changes == vlans_seen_) return;
+    vlans_seen_ = changes;
+    for (WatchedPort& port : ports_) port.set_vlans(control_.vlans_of(port.id));
 }
 
 int ControlLoop::signal_that_came() const {

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct WatchedPort {
     PortId id;
     std::function<bool()> link_up;
     bool was_up = true;
+    /// Tells the device which outer tags the vports on it have.
+    std::function<void(const std::vector<std::uint16_t>&)> set_vlans;
 };
 
 /// Blocks SIGTERM and SIGINT for the calling thread and those that it starts; they come by the
@@ -42,6 +45,7 @@ class ControlLoop {
   private:
     void wait(int timeout_milliseconds);
     void check_links();
+    void check_vlans();
     [[nodiscard]] int signal_that_came() const;
 
     control::Control& control_;
@@ -52,6 +56,7 @@ class ControlLoop {
     Descriptor links_;  // rtnetlink: something about some interface changed
     std::vector<WatchedPort> ports_;
     std::function<void(Nanoseconds now)> look_at_workers_;
+    std::uint64_t vlans_seen_ = 0;
     std::vector<pollfd> set_;
 };
 

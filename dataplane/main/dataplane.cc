@@ -247,8 +247,11 @@ Outcome<void> Dataplane::Parts::start_threads() {
 std::vector<WatchedPort> Dataplane::Parts::watched_ports() const {
     std::vector<WatchedPort> watched;
     for (std::size_t i = 0; i < ports.size(); ++i) {
-        const Port* port = ports[i].get();
-        watched.push_back({port_ids[i], [port] { return port->link_up(); }, port->link_up()});
+        Port* port = ports[i].get();
+        watched.push_back({port_ids[i], [port] { return port->link_up(); }, port->link_up(),
+                           [port](const std::vector<std::uint16_t>& vlans) {
+                               for (const std::string& said : port->set_vlans(vlans)) say(said);
+                           }});
     }
     return watched;
 }

@@ -100,6 +100,19 @@ std::string why_not_pci(const std::string& address) {
         address, driver.string(), address);
 }
 
+/// A function that sees only what its PF lets through: of an SR-IOV NIC of this machine, or of the
+/// host's that a virtual machine was given.
+bool is_virtual_function(const PortSpecification& specification, const rte_eth_dev_info& info) {
+    if (specification.kind != PortKind::pci) return false;
+    std::error_code ignored;
+    if (std::filesystem::exists("/sys/bus/pci/devices/" + specification.pci_address + "/physfn",
+                                ignored)) {
+        return true;
+    }
+    const std::string_view driver = info.driver_name != nullptr ? info.driver_name : "";
+    return driver.ends_with("vf") || driver.ends_with("_vf");
+}
+
 }  // namespace
 
 EthdevPort::EthdevPort(PortSpecification specification, std::uint16_t queues)
@@ -213,6 +226,8 @@ Status EthdevPort::start(MbufPool& pool) {
     started_ = true;
     // Where it cannot be switched on it is not needed (pcap, ring).
     if (specification_.promiscuous) (void)rte_eth_promiscuous_enable(id_);
+    // A virtual function may have this and no promiscuous mode; neighbour discovery needs it.
+    if (filters_vlans_) (void)rte_eth_allmulticast_enable(id_);
     return {};
 }
 
@@ -233,6 +248,9 @@ Status EthdevPort::configure() {
     const DeviceUse use = choose_use(info, queues_);
     conf.txmode.offloads = use.transmit_offloads;
     conf.rxmode.offloads = use.receive_offloads;
+    filters_vlans_ = is_virtual_function(specification_, info) &&
+                     (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) != 0;
+    if (filters_vlans_) conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
     if (use.spread_by != 0) {
         conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
         conf.rx_adv_conf.rss_conf.rss_hf = use.spread_by;
@@ -286,6 +304,13 @@ std::string EthdevPort::description() const {
     if (specification_.kind != PortKind::pci || rte_eth_dev_info_get(id_, &info) != 0) return {};
     return fmt::format("port \"{}\": {}", specification_.name.view(),
                        describe_use(id_, choose_use(info, queues_), queues_));
+}
+
+std::vector<std::string> EthdevPort::set_vlans(std::span<const std::uint16_t> vlans) {
+    if (!started_ || !filters_vlans_) return {};
+    std::vector<std::string> problems = vlans_.follow(id_, vlans);
+    for (std::string& problem : problems) problem = error(problem).text;
+    return problems;
 }
 
 bool EthdevPort::link_up() const {

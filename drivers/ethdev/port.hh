@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "dataplane/base/result.hh"
 #include "dataplane/net/address.hh"
@@ -16,6 +18,7 @@
 #include "drivers/ethdev/kernel_interface.hh"
 #include "drivers/ethdev/mbuf_pool.hh"
 #include "drivers/ethdev/port_specification.hh"
+#include "drivers/ethdev/vlan_filter.hh"
 #include "drivers/port.hh"
 
 namespace wye::drivers {
@@ -37,6 +40,7 @@ class EthdevPort final : public Port {
     [[nodiscard]] net::MacAddress mac() const override;
     [[nodiscard]] bool link_up() const override;
     [[nodiscard]] std::string description() const override;
+    std::vector<std::string> set_vlans(std::span<const std::uint16_t> vlans) override;
 
   private:
     EthdevPort(PortSpecification specification, std::uint16_t queues);
@@ -53,6 +57,8 @@ class EthdevPort final : public Port {
     std::uint16_t mtu_ = 1500;
     std::string device_;  // its name in DPDK, once probed
     std::optional<KernelInterface> interface_;
+    VlanFilter vlans_;
+    bool filters_vlans_ = false;
     bool started_ = false;
 };
 

@@ -25,7 +25,7 @@ control=/run/wye-vm/control
 . "$control/environment"
 mkdir -p /lib/modules
 ln -sfn "$WYE_VM_MODULES" "/lib/modules/$(uname -r)"
-modprobe virtio_console
+modprobe -a virtio_console tun
 hostname virtual-lab
 ip link set lo up
 

@@ -59,6 +59,23 @@ TEST_F(Policy, AVportIsFoundByItsTagsAndHasItsPolicy) {
     EXPECT_EQ(rig.policy("b")->admin_up, 1);
 }
 
+TEST_F(Policy, APortIsToLetThroughTheOuterTagsOfItsVports) {
+    const Basics made = make_basics(p);
+    const PortId port{0}, other{1};
+    using Vlans = std::vector<std::uint16_t>;
+    EXPECT_EQ(rig.control->vlans_of(port), Vlans{}) << "an untagged vport needs none";
+    const Handle late = p.vport(made.tenant, made.vrf, made.port, "b", kMacB, {.vlan = 20});
+    p.vport(made.tenant, made.vrf, made.port, "c", kMacB, {.vlan = 10});
+    p.vport(made.tenant, made.vrf, made.port, "d", kMacB, {.vlan = 10, .inner_vlan = 30});
+    p.vport(made.tenant, made.vrf, p.port("p1"), "e", kMacB, {.vlan = 40});
+    EXPECT_EQ(rig.control->vlans_of(port), (Vlans{10, 20}));
+    EXPECT_EQ(rig.control->vlans_of(other), (Vlans{40}));
+    const std::uint64_t before = rig.control->vlan_changes();
+    p.remove(Opcode::vport_delete, late);
+    EXPECT_GT(rig.control->vlan_changes(), before);
+    EXPECT_EQ(rig.control->vlans_of(port), (Vlans{10}));
+}
+
 TEST_F(Policy, ADeletedVportIsGoneAtOnceAndItsSlotAfterAGracePeriod) {
     const Basics made = make_basics(p);
     const VportId id = rig.vport("a");

@@ -326,6 +326,74 @@ TEST_F(LinuxKernelTest, InjectCatchesWhatTheKernelHasNoRouteFor) {
     EXPECT_FALSE(has(in_red("ip link"), "inj-red"));
 }
 
+/// A VRF device in the process's own namespace; not every kernel has them (tests/virtual does).
+class VrfDeviceTest : public LinuxKernelTest {
+  protected:
+    void SetUp() override {
+        LinuxKernelTest::SetUp();
+        if (IsSkipped() || HasFatalFailure()) return;
+        if (!run_command("ip link add wye-vrf up type vrf table 77").empty())
+            GTEST_SKIP() << "the kernel has no VRF devices (scripts/test --vm)";
+        vrf_ = {KernelVrf::Kind::device, "wye-vrf"};
+        ASSERT_TRUE(kernel_->open_vrf(vrf_));
+    }
+    void TearDown() override {
+        if (!IsSkipped()) run_command("ip link delete wye-vrf");
+        LinuxKernelTest::TearDown();
+    }
+    KernelVrf vrf_;
+};
+
+TEST_F(VrfDeviceTest, TwinIsInTheVrf) {
+    TwinSpec spec = tap("site");
+    spec.vrf = vrf_;
+    spec.addresses = {*net::parse_interface_address("10.1.0.1/24")};
+    Result<Twin> twin = kernel_->make_twin(spec);
+    ASSERT_TRUE(twin) << twin.error().text;
+    EXPECT_TRUE(has(run_command("ip link show master wye-vrf"), "site"));
+    EXPECT_TRUE(has(run_command("ip route show table 77"), "10.1.0.0/24 dev site"));
+    const Result<Twin> back = kernel_->adopt_twin(spec, std::move(twin->descriptor));
+    ASSERT_TRUE(back) << back.error().text;
+    EXPECT_TRUE(has(run_command("ip link show master wye-vrf"), "site"));
+}
+
+TEST_F(VrfDeviceTest, AMissingDeviceOrOneOfAnotherKindIsRefusedInWords) {
+    const Status missing = kernel_->open_vrf({KernelVrf::Kind::device, "nowhere"});
+    ASSERT_FALSE(missing);
+    EXPECT_TRUE(has(missing.error().text, "there is no VRF device nowhere"));
+    const Status wrong = kernel_->open_vrf({KernelVrf::Kind::device, "lo"});
+    ASSERT_FALSE(wrong);
+    EXPECT_TRUE(has(wrong.error().text, "lo is no VRF device"));
+}
+
+TEST_F(VrfDeviceTest, InjectCatchesWhatTheVrfHasNoRouteFor) {
+    run_command("ip route add unreachable default metric 4278198272 table 77");
+    TwinSpec spec = tap("site");
+    spec.vrf = vrf_;
+    spec.addresses = {*net::parse_interface_address("10.1.0.1/24"),
+                      *net::parse_interface_address("fd00:1::1/64")};
+    const Result<Twin> twin = kernel_->make_twin(spec);
+    ASSERT_TRUE(twin) << twin.error().text;
+    TwinSpec other = inject();
+    other.vrf = vrf_;
+    Result<Twin> device = kernel_->make_twin(other);
+    ASSERT_TRUE(device) << device.error().text;
+    EXPECT_TRUE(has(run_command("ip route get 203.0.113.7 vrf wye-vrf"), "dev inj-red"));
+    EXPECT_TRUE(has(run_command("ip -6 route get 2001:db8::1 vrf wye-vrf"), "dev inj-red"));
+    EXPECT_TRUE(has(run_command("ip route get 10.1.0.5 vrf wye-vrf"), "dev site"));
+    EXPECT_FALSE(has(run_command("ip route get 203.0.113.7"), "inj-red")) << "from outside the VRF";
+    FILE* const ping = popen("ping -I wye-vrf -c 1 -W 1 203.0.113.7 2>&1", "r");
+    const auto packet = read_until(device->descriptor.get(), [](const auto& p) {
+        return p.size() >= 28 && p[0] == 0x45 && p[9] == 1;
+    });
+    pclose(ping);
+    ASSERT_FALSE(packet.empty());
+    const std::vector<std::uint8_t> ends(packet.begin() + 12, packet.begin() + 20);
+    EXPECT_EQ(ends, (std::vector<std::uint8_t>{10, 1, 0, 1, 203, 0, 113, 7}));
+    remove(std::move(*device), other);
+    EXPECT_FALSE(has(run_command("ip route show table 77"), "inj-red"));
+}
+
 TEST_F(LinuxKernelTest, AnotherDumpTellsOnlyTheDifference) {
     kernel_ = std::move(*LinuxKernel::create("unit", recorder_, 4096));
     recorder_ = {};
