@@ -63,9 +63,14 @@ class XdpQueue final : public worker::PortIo {
 
 std::string steered(const XdpSpecification& rules) {
     if (rules.steer == Steer::all) return "takes everything";
-    std::string text = fmt::format("takes UDP ports {}", fmt::join(rules.udp_ports, ", "));
-    if (!rules.vlans.empty()) text += fmt::format(" and VLANs {}", fmt::join(rules.vlans, ", "));
-    return text;
+    std::vector<std::string> parts;
+    if (!rules.udp_ports.empty()) {
+        parts.push_back(fmt::format("UDP ports {}", fmt::join(rules.udp_ports, ", ")));
+    }
+    if (!rules.vlans.empty()) {
+        parts.push_back(fmt::format("VLANs {}", fmt::join(rules.vlans, ", ")));
+    }
+    return fmt::format("takes {}", fmt::join(parts, " and "));
 }
 
 }  // namespace

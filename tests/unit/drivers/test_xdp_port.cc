@@ -6,6 +6,7 @@
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <poll.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 #include <sched.h>
@@ -239,6 +240,21 @@ TEST_P(XdpOnVeth, TakesEverythingWhereToldSo) {
     pool_->release(frames);
 }
 
+TEST_P(XdpOnVeth, TakesAVlanAloneWhereToldSo) {
+    what_.xdp.udp_ports = {};
+    auto port = start();
+    ASSERT_NE(port, nullptr);
+    EXPECT_THAT(port->description(), HasSubstr("queue(s), takes VLANs 100"));
+    const auto io = port->queue(0);
+    const Wire far("xdp-b");
+    far.send(tunnelled(300, 7));
+    far.send(frame_of(0x88b5, 300, 7, 100));
+    const auto frames = receive(*io, 1);
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(contents(frames[0]), frame_of(0x88b5, 300, 7, 100));
+    pool_->release(frames);
+}
+
 TEST_P(XdpOnVeth, ManyFramesMoreThanTheRingsHold) {
     what_.rx_descriptors = what_.tx_descriptors = 64;
     auto port = start();
@@ -307,6 +323,53 @@ TEST_P(XdpOnVeth, EachWorkerHasItsQueues) {
         ASSERT_EQ(io->transmit({&frame, 1}), 1u);
         EXPECT_EQ(far.receive(), bytes);
     }
+    port->stop();
+    EXPECT_EQ(pool_->in_use(), 0u);
+}
+
+TEST_P(XdpOnVeth, TheLinkGoesDownAndComesBack) {
+    auto port = start();
+    ASSERT_NE(port, nullptr);
+    const auto io = port->queue(0);
+    ASSERT_EQ(std::system("ip link set xdp-a down"), 0);
+    EXPECT_FALSE(port->link_up());
+    Frame frame;
+    ASSERT_TRUE(pool_->allocate(frame));
+    frame.length = 60;
+    if (io->transmit({&frame, 1}) == 0) pool_->release({&frame, 1});
+    ASSERT_EQ(std::system("ip link set xdp-a up"), 0);
+    const auto other_end = KernelInterface::open("xdp-b");
+    for (int i = 0; i < 3000 && !(port->link_up() && other_end->running()); ++i) {
+        std::this_thread::sleep_for(1ms);  // the kernel tells itself of a carrier once a second
+    }
+    const Wire far("xdp-b");
+    far.send(tunnelled(300, 1));
+    auto frames = receive(*io, 1);
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_TRUE(port->link_up());
+    ASSERT_EQ(io->transmit(frames), 1u);
+    Bytes back = far.receive();  // the one from when the link was down may come before
+    if (back != tunnelled(300, 1)) back = far.receive();
+    EXPECT_EQ(back, tunnelled(300, 1));
+    port->stop();
+    EXPECT_EQ(pool_->in_use(), 0u);
+}
+
+TEST_P(XdpOnVeth, TheInterfaceGoesAway) {
+    auto port = start();
+    ASSERT_NE(port, nullptr);
+    const auto io = port->queue(0);
+    ASSERT_EQ(std::system("ip link delete xdp-a"), 0);
+    EXPECT_FALSE(port->link_up());
+    std::array<Frame, 4> frames;
+    EXPECT_EQ(io->receive(frames), 0u);
+    for (Frame& frame : frames) {
+        ASSERT_TRUE(pool_->allocate(frame));
+        frame.length = 60;
+        if (io->transmit({&frame, 1}) == 0) pool_->release({&frame, 1});
+    }
+    pollfd wait{io->wait_descriptor(), POLLIN, 0};
+    EXPECT_EQ(poll(&wait, 1, 0), 0) << "a worker that waits is not woken for it again and again";
     port->stop();
     EXPECT_EQ(pool_->in_use(), 0u);
 }
