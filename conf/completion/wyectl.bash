@@ -27,7 +27,7 @@ _wyectl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            --socket | --instance | --config | --svg | --workers | --topology | --isolated) ((i++)) ;;
+            --socket | --instance | --config | --svg | --workers | --topology | --isolated | --wait | -f | --file) ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=$word; elif [[ -z $what ]]; then what=$word; fi ;;
         esac
@@ -38,14 +38,17 @@ _wyectl() {
             return ;;
         --instance) words=$(_wyectl_instances) ;;
         --workers) words=auto ;;
-        --tenant | --vrf | --port | --prefix | --match | --isolated) return ;;
+        --tenant | --vrf | --port | --prefix | --match | --isolated | --wait) return ;;
         *)
             case $command in
                 '') words='apply show host --socket --instance --help --version' ;;
                 apply) words='--file --json --help' ;;
                 host)
                     case $what in
-                        '') words='placement --help' ;;
+                        '') words='placement plan apply release --help' ;;
+                        plan) words='--file --recreate --json --help' ;;
+                        apply) words='--file --yes --recreate --wait --json --help' ;;
+                        release) words='--yes --json --help' ;;
                         placement) words='--config --workers --svg --json --yaml --topology --isolated --help' ;;
                     esac ;;
                 show)

@@ -6,6 +6,7 @@ Commands::Commands(CLI::App& app)
     : host_(app.add_subcommand("host", "Look at and prepare this machine; asks no shim")) {
     host_->require_subcommand(1);
     add_placement();
+    add_sriov();
 }
 
 void Commands::add_placement() {
@@ -36,8 +37,38 @@ void Commands::add_placement() {
         ->needs(topology);
 }
 
+void Commands::add_sriov() {
+    using What = SriovCommand::What;
+    const auto add = [this](What what, const char* name, const char* words) {
+        CLI::App* command = host_->add_subcommand(name, words);
+        command->callback([this, what] { sriov_.what = what; });
+        command->add_flag("--json", sriov_.json, "Print JSON instead of lines");
+        return command;
+    };
+    CLI::App* plan = add(What::plan, "plan", "Say what apply would do; changes nothing");
+    CLI::App* apply =
+        add(What::apply, "apply", "Make the VFs that host.yaml asks for; with --yes, else a plan");
+    CLI::App* release =
+        add(What::release, "release", "Bring back what was there before; with --yes, else a plan");
+    for (CLI::App* command : {plan, apply}) {
+        command->add_option("-f,--file", sriov_.file, "The VFs that there should be")
+            ->type_name("FILE")
+            ->capture_default_str();
+        command->add_flag("--recreate", sriov_.recreate,
+                          "Remove VFs that are there, where another number is asked for");
+    }
+    for (CLI::App* command : {apply, release}) {
+        command->add_flag("--yes", sriov_.yes, "Do it");
+    }
+    apply
+        ->add_option("--wait", sriov_.wait_seconds,
+                     "Wait for NICs that are not there yet, as after a start of the machine")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0, 600));
+}
+
 int Commands::run() {
-    return run_placement(placement_options_);
+    return placement_->parsed() ? run_placement(placement_options_) : run_sriov(sriov_);
 }
 
 }  // namespace wye::host

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "controlplane-shim/host/placement_command.hh"
+#include "controlplane-shim/host/sriov_command.hh"
 
 namespace wye::host {
 
@@ -18,10 +19,12 @@ class Commands {
 
   private:
     void add_placement();
+    void add_sriov();
 
     CLI::App* host_;
     CLI::App* placement_ = nullptr;
     PlacementOptions placement_options_;
+    SriovCommand sriov_;
 };
 
 }  // namespace wye::host

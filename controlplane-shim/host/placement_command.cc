@@ -55,10 +55,14 @@ PlacementRequest request_for(const Machine& machine) {
 
 /// None: problems were printed.
 bool read_request(const PlacementOptions& options, PlacementRequest& request) {
-    const auto read =
-        dataplane::read_configuration(options.config, dataplane::WorkersKey::optional);
+    auto read = dataplane::read_configuration(options.config, dataplane::WorkersKey::optional);
     for (const std::string& problem : read.problems) {
         std::fprintf(stderr, "%s\n", problem.c_str());
+    }
+    if (options.topology.empty() && read.problems.empty()) {
+        const Status found = dataplane::find_ports(read.configuration, drivers::SysTree());
+        if (!found) read.problems.push_back(found.error().text);
+        if (!found) std::fprintf(stderr, "%s\n", found.error().text.c_str());
     }
     request = dataplane::placement_request(read.configuration);
     return read.problems.empty();

@@ -112,7 +112,8 @@ int NetlinkSocket::query(Request& request, const OnMessage& on_message) {
     message->nlmsg_seq = ++sequence_;
     message->nlmsg_flags = static_cast<std::uint16_t>(message->nlmsg_flags | NLM_F_ACK);
     if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) return errno;
-    alignas(nlmsghdr) std::array<char, 16384> buffer;
+    // A link with 256 VFs answers with some 50 KiB.
+    alignas(nlmsghdr) std::array<char, kMessageBytes> buffer;
     return await_end(buffer, on_message);
 }
 

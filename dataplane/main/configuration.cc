@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "dataplane/main/strict_yaml.hh"
+#include "drivers/sriov/find_function.hh"
 
 namespace wye::dataplane {
 namespace {
@@ -114,21 +115,30 @@ void check_interface(StrictYaml& yaml, const std::string& interface) {
     }
 }
 
-/// Domain, bus, device, function: "hhhh:hh:hh.d".
-bool is_pci_address(std::string_view text) {
-    constexpr std::string_view kShape = "hhhh:hh:hh.d";
-    if (text.size() != kShape.size()) return false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        const bool digit = c >= '0' && c <= '9';
-        const bool hexadecimal = digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        if (kShape[i] == 'h'   ? !hexadecimal
-            : kShape[i] == 'd' ? c < '0' || c > '7'
-                               : c != kShape[i]) {
-            return false;
-        }
+/// A function by its address, a VF by its name, or by its PF and number: one of the three.
+void read_pci(StrictYaml& yaml, PortSpecification& port) {
+    yaml.text("address", port.pci_address);
+    yaml.text("vf", port.vf);
+    yaml.text("pf", port.pf);
+    yaml.number("number", 0, 255, into(port.vf_number));
+    const int ways = int{yaml.has("address")} + int{yaml.has("vf")} + int{yaml.has("pf")};
+    if (ways != 1) {
+        yaml.problem(nullptr,
+                     "should have one of address (like 0000:3b:02.1, as lspci -D shows it), vf (a "
+                     "name from host.yaml), or pf and number");
     }
-    return text[8] == '0' || text[8] == '1';  // a bus has 32 devices
+    if (yaml.has("address") && !drivers::is_pci_address(port.pci_address)) {
+        yaml.problem("address", "should be a PCI address like 0000:3b:02.1");
+    }
+    if (yaml.has("vf") && !ObjectName::from(port.vf)) {
+        yaml.problem("vf", "should be 1 to 31 characters of A-Z a-z 0-9 . _ -");
+    }
+    if (yaml.has("pf") && (port.pf.empty() || port.pf.find('/') != std::string::npos)) {
+        yaml.problem("pf", "should be a PCI address or an interface");
+    }
+    if (yaml.has("pf") != yaml.has("number")) {
+        yaml.problem(yaml.has("pf") ? "pf" : "number", "pf and number belong together");
+    }
 }
 
 void read_numbers(StrictYaml& yaml, const char* key, std::uint16_t low, std::uint16_t high,
@@ -178,10 +188,7 @@ void read_xdp(StrictYaml& yaml, drivers::XdpSpecification& xdp) {
 void read_device(StrictYaml& yaml, PortSpecification& port) {
     switch (port.kind) {
         case PortKind::pci:
-            need_text(yaml, "address", "like 0000:3b:02.1, as lspci -D shows it", port.pci_address);
-            if (yaml.has("address") && !is_pci_address(port.pci_address)) {
-                yaml.problem("address", "should be a PCI address like 0000:3b:02.1");
-            }
+            read_pci(yaml, port);
             break;
         case PortKind::af_packet:
         case PortKind::tap:
@@ -248,6 +255,8 @@ PortSpecification read_port(StrictYaml& yaml) {
 std::string device_of(const PortSpecification& port) {
     switch (port.kind) {
         case PortKind::pci:
+            if (!port.vf.empty()) return "VF " + port.vf;
+            if (!port.pf.empty()) return fmt::format("VF {} of {}", port.vf_number, port.pf);
             return "PCI device " + port.pci_address;
         case PortKind::af_packet:
         case PortKind::tap:
@@ -296,6 +305,27 @@ void read_everything(StrictYaml& yaml, WorkersKey workers, Configuration& config
 }
 
 }  // namespace
+
+Status find_ports(Configuration& configuration, const drivers::SysTree& sys,
+                  const std::string& names) {
+    std::map<std::string, std::string_view> taken;
+    for (PortSpecification& port : configuration.ports) {
+        if (port.kind != PortKind::pci) continue;
+        if (!port.vf.empty() || !port.pf.empty()) {
+            auto found = port.vf.empty() ? drivers::find_vf(sys, port.pf, port.vf_number)
+                                         : drivers::find_named_vf(port.vf, names);
+            if (!found) {
+                return fail(fmt::format("port \"{}\": {}", port.name.view(), found.error().text));
+            }
+            port.pci_address = std::move(*found);
+        }
+        const auto [other, fresh] = taken.emplace(port.pci_address, port.name.view());
+        if (fresh) continue;
+        return fail(fmt::format("ports \"{}\" and \"{}\" are both PCI device {}", other->second,
+                                port.name.view(), port.pci_address));
+    }
+    return {};
+}
 
 ConfigurationResult parse_configuration(const std::string& text, const std::string& path,
                                         WorkersKey workers) {

@@ -11,6 +11,7 @@
 
 #include "dataplane/table/arena.hh"
 #include "drivers/ethdev/port_specification.hh"
+#include "drivers/sriov/find_function.hh"
 
 namespace wye::dataplane {
 
@@ -53,5 +54,10 @@ ConfigurationResult read_configuration(const std::string& path,
 /// The same from a string; `path` is for the messages.
 ConfigurationResult parse_configuration(const std::string& text, const std::string& path,
                                         WorkersKey workers = WorkersKey::required);
+
+/// Fills in the addresses of VFs that are given by name, or by PF and number. `names`: the folder in
+/// which wyectl host apply leaves the names.
+Status find_ports(Configuration& configuration, const drivers::SysTree& sys,
+                  const std::string& names = drivers::kVfNames);
 
 }  // namespace wye::dataplane

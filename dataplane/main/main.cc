@@ -26,7 +26,7 @@ int fail_with(const Failure& failure) {
 }
 
 int run(const std::string& path, bool check_only) {
-    const ConfigurationResult read = read_configuration(path);
+    ConfigurationResult read = read_configuration(path);
     for (const std::string& problem : read.problems) {
         std::fprintf(stderr, "%s\n", problem.c_str());
     }
@@ -37,6 +37,8 @@ int run(const std::string& path, bool check_only) {
                           std::string(kInstructionSetVariable) + "=" + setting +
                               ": should be one of x86-64-v2, avx2, avx512, or not set"});
     }
+    const Status found = find_ports(read.configuration, wye::drivers::SysTree());
+    if (!found) return fail_with({ExitCode::device, found.error().text});
     if (check_only) {
         if (const auto good = check_cores(read.configuration); !good)
             return fail_with(good.error());

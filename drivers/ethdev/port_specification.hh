@@ -39,7 +39,10 @@ struct XdpSpecification {
 struct PortSpecification {
     ObjectName name;
     PortKind kind = PortKind::af_packet;
-    std::string pci_address;           // pci: "0000:3b:02.1"
+    std::string pci_address;           // pci: "0000:3b:02.1"; else found at start from the next two
+    std::string vf;                    // pci: the name of a VF, or
+    std::string pf;                    // its PF (address or interface) and
+    std::uint32_t vf_number = 0;       // its number
     std::string interface;             // af_packet, tap, af_xdp
     std::string devargs;               // vdev: "net_null0,size=64"
     std::string rx_file;               // pcap; empty: receives nothing

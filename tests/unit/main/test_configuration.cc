@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "dataplane/main/configuration.hh"
 
 namespace {
@@ -157,6 +159,61 @@ TEST(Configuration, ReadsTheFileThatIsShipped) {
 TEST(Configuration, AFileThatIsNotThere) {
     EXPECT_THAT(read_configuration("/nonexistent/x.yaml").problems,
                 ElementsAre(HasSubstr("/nonexistent/x.yaml:1: cannot be read")));
+}
+
+Configuration with_ports(const std::string& ports) {
+    const auto read = parse_configuration("workers: [{core: 1}]\nports:\n" + ports, "d.yaml");
+    EXPECT_THAT(read.problems, IsEmpty());
+    return read.configuration;
+}
+
+TEST(Configuration, AVfIsFoundByNameOrByPfAndNumber) {
+    namespace fs = std::filesystem;
+    const std::string folder = testing::TempDir() + "/find_ports";
+    fs::remove_all(folder);
+    const std::string pf = folder + "/bus/pci/devices/0000:3b:00.0";
+    fs::create_directories(pf);
+    fs::create_directories(folder + "/vf");
+    fs::create_symlink("../0000:3b:10.1", pf + "/virtfn1");
+    fs::create_symlink("/sys/bus/pci/devices/0000:3b:10.0", folder + "/vf/wan");
+    const wye::drivers::SysTree sys(folder);
+
+    auto configuration = with_ports(
+        "  - {name: a, kind: pci, vf: wan}\n"
+        "  - {name: b, kind: pci, pf: \"0000:3b:00.0\", number: 1}\n");
+    ASSERT_TRUE(find_ports(configuration, sys, folder + "/vf").has_value());
+    EXPECT_EQ(configuration.ports[0].pci_address, "0000:3b:10.0");
+    EXPECT_EQ(configuration.ports[1].pci_address, "0000:3b:10.1");
+
+    const auto failed = [&](const std::string& ports) {
+        auto wrong = with_ports(ports);
+        const auto found = find_ports(wrong, sys, folder + "/vf");
+        return found ? std::string() : found.error().text;
+    };
+    EXPECT_THAT(failed("  - {name: a, kind: pci, vf: lan}"),
+                HasSubstr("port \"a\": no VF is called lan"));
+    EXPECT_THAT(failed("  - {name: a, kind: pci, pf: \"0000:3b:00.0\", number: 7}"),
+                HasSubstr("has no VF 7"));
+    EXPECT_THAT(failed("  - {name: a, kind: pci, vf: wan}\n"
+                       "  - {name: b, kind: pci, address: \"0000:3b:10.0\"}"),
+                HasSubstr("ports \"a\" and \"b\" are both PCI device 0000:3b:10.0"));
+    fs::remove_all(folder);
+}
+
+TEST(Configuration, APciPortSaysItsDeviceInOneWay) {
+    const auto problems = [](const std::string& port) {
+        return parse_configuration(
+                   "workers: [{core: 1}]\nports: [{name: a, kind: pci" + port + "}]", "d.yaml")
+            .problems;
+    };
+    EXPECT_THAT(problems(", vf: x"), IsEmpty());
+    EXPECT_THAT(problems(""), ElementsAre(HasSubstr("should have one of address")));
+    EXPECT_THAT(problems(", vf: x, address: \"0000:3b:02.1\""),
+                ElementsAre(HasSubstr("should have one of address")));
+    EXPECT_THAT(problems(", pf: eno1"), ElementsAre(HasSubstr("pf and number belong together")));
+    EXPECT_THAT(problems(", vf: x, number: 1"),
+                ElementsAre(HasSubstr("pf and number belong together")));
+    EXPECT_THAT(problems(", vf: a b"), ElementsAre(HasSubstr("should be 1 to 31")));
 }
 
 }  // namespace
