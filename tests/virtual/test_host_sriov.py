@@ -150,6 +150,15 @@ def failure():
     return said.strip().splitlines()[0]
 
 
+def service_tag():
+    """igb tags with 802.1Q only; the kernel takes the protocol in a list of its own."""
+    write((HOST % pf_address("pf1")).replace("vlan: 100,", "vlan: 100, vlan_protocol: 802.1ad,"))
+    said = host("apply", "--yes", code=1).stderr
+    write(HOST % pf_address("pf1"))
+    expect("leave vlan_protocol out" in said, said)
+    is_as_asked()
+
+
 def release():
     host("release", "--yes")
     expect((count("pf0"), count("pf1")) == (0, 0), "VFs are left")
@@ -189,6 +198,7 @@ case("a second apply changes nothing", again)
 case("dataplane.yaml finds a VF by name, and by PF and number", named)
 case("a VF in use is not taken away", in_use)
 case("a failure half way is rolled back", failure)
+case("a VLAN protocol that the NIC has not is refused with the fix", service_tag)
 case("release gives everything back", release)
 case("the unit makes it again after a restart", restart)
 case("what a killed apply left is completed, then released", killed)
