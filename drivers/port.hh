@@ -1,7 +1,7 @@
 // Port: what the data plane asks of a port, whatever is behind it.
 //
 // Life: probe_port (takes the device; the buffers are made then, for the longest frame of all ports),
-// start (one queue pair a worker), stop. Errors name the port and say what to do.
+// start (a queue pair for each worker that there may be, as far as the device has them), stop. Errors name the port and say what to do.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,13 @@ class Port {
 
     virtual Status start(MbufPool& pool) = 0;
     virtual void stop() = 0;
-    /// After start(). Outlived by the port.
+    // After start().
+    [[nodiscard]] virtual std::uint16_t receive_queues() const = 0;
+    /// One for each worker, or a single one where the device has fewer.
+    [[nodiscard]] virtual std::uint16_t transmit_queues() const = 0;
+    /// receive() and transmit() of a pair may be called at the same time, by two workers.
+    [[nodiscard]] virtual bool pairs_apart() const { return true; }
+    /// The pair of that number, of which there may be only one half. Outlived by the port.
     [[nodiscard]] virtual std::unique_ptr<worker::PortIo> queue(std::uint16_t index) = 0;
 
     [[nodiscard]] virtual const PortSpecification& specification() const = 0;
@@ -45,7 +51,7 @@ class Port {
     [[nodiscard]] virtual std::string description() const { return {}; }
 };
 
-/// By the kind that the configuration says. `queues`: one for each worker.
+/// By the kind that the configuration says. `queues`: one for each worker that there may be.
 Result<std::unique_ptr<Port>> probe_port(const PortSpecification& specification,
                                          std::uint16_t queues);
 

@@ -2,7 +2,7 @@
 
 _wyectl_filters() {
     case $1 in
-        ports) echo --port --nonzero ;;
+        ports | queues) echo --port --nonzero ;;
         vports | counters) echo --tenant --vrf --port --nonzero ;;
         tenants) echo --tenant ;;
         vrfs | nexthops | neighbours) echo --tenant --vrf ;;
@@ -21,13 +21,13 @@ _wyectl_instances() {
 
 _wyectl() {
     local shows='ports vports tenants vrfs routes nexthops tunnels neighbours acls counters drops
-                 workers rings status'
+                 workers queues rings status'
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local word command='' what='' words i
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-            --socket | --instance | --config | --svg | --workers | --topology | --isolated | --wait | -f | --file) ((i++)) ;;
+            --socket | --instance | --config | --svg | --workers | --topology | --isolated | --wait | --core | --seconds | -f | --file) ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=$word; elif [[ -z $what ]]; then what=$word; fi ;;
         esac
@@ -38,10 +38,10 @@ _wyectl() {
             return ;;
         --instance) words=$(_wyectl_instances) ;;
         --workers) words=auto ;;
-        --tenant | --vrf | --port | --prefix | --match | --isolated | --wait) return ;;
+        --tenant | --vrf | --port | --prefix | --match | --isolated | --wait | --core | --seconds) return ;;
         *)
             case $command in
-                '') words='apply show host --socket --instance --help --version' ;;
+                '') words='apply show worker host --socket --instance --help --version' ;;
                 apply) words='--file --json --help' ;;
                 host)
                     case $what in
@@ -50,6 +50,13 @@ _wyectl() {
                         apply) words='--file --yes --recreate --wait --json --help' ;;
                         release) words='--yes --json --help' ;;
                         placement) words='--config --workers --svg --json --yaml --topology --isolated --help' ;;
+                    esac ;;
+                worker)
+                    case $what in
+                        '') words='add move remove place rebalance --help' ;;
+                        add | move) words='--core --share --json --help' ;;
+                        rebalance) words='--dry-run --seconds --json --help' ;;
+                        *) words='--json --help' ;;
                     esac ;;
                 show)
                     if [[ -z $what ]]; then

@@ -1,6 +1,9 @@
 // One request, checked key by key, to one answer.
+#include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <initializer_list>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -69,13 +72,51 @@ Reply show(Service& service, const json& request) {
     return service.show(*what, filter);
 }
 
+std::optional<std::uint32_t> number_of(const json& request, const char* key) {
+    const auto found = request.find(key);
+    if (found == request.end() || !found->is_number_unsigned()) return std::nullopt;
+    const auto value = found->get<std::uint64_t>();
+    if (value > UINT32_MAX) return std::nullopt;
+    return static_cast<std::uint32_t>(value);
+}
+
+Reply worker(Service& service, const json& request) {
+    if (auto refused =
+            refuse_unknown_keys(request, {"call", "do", "worker", "core", "share", "queue"})) {
+        return *refused;
+    }
+    using What = WorkerRequest::What;
+    constexpr std::pair<std::string_view, What> kWhats[] = {
+        {"add", What::add}, {"move", What::move}, {"remove", What::remove}, {"place", What::place}};
+    const std::string* what = text_of(request, "do");
+    const auto* found = std::find_if(std::begin(kWhats), std::end(kWhats), [&](const auto& one) {
+        return what != nullptr && one.first == *what;
+    });
+    if (found == std::end(kWhats)) return refuse("worker's do must be add, move, remove or place");
+    WorkerRequest wanted;
+    wanted.what = found->second;
+    wanted.worker = number_of(request, "worker");
+    const auto core = number_of(request, "core");
+    const auto queue = number_of(request, "queue");
+    if (wanted.what != What::add && !wanted.worker) return refuse("which worker is not said");
+    if ((wanted.what == What::add || wanted.what == What::move) && !core) {
+        return refuse("which core is not said");
+    }
+    if (wanted.what == What::place && !queue) return refuse("which queue is not said");
+    wanted.core = core.value_or(0);
+    wanted.queue = queue.value_or(0);
+    wanted.share = request.value("share", json(false)) == json(true);
+    return service.worker(wanted);
+}
+
 Reply answer(Service& service, const std::string& line) {
     const json request = json::parse(line, nullptr, false);
     if (!request.is_object()) return refuse("the request is no JSON object on one line");
     const std::string* call = text_of(request, "call");
     if (call != nullptr && *call == "apply") return apply(service, request);
     if (call != nullptr && *call == "show") return show(service, request);
-    return refuse("the request's call must be apply or show");
+    if (call != nullptr && *call == "worker") return worker(service, request);
+    return refuse("the request's call must be apply, show or worker");
 }
 
 }  // namespace

@@ -47,6 +47,11 @@ Result<Reply> Client::apply(const std::string& file_name, const std::string& tex
     return call({{"call", "apply"}, {"file", file_name}, {"text", text}});
 }
 
+Result<Reply> Client::worker(json request) {
+    request["call"] = "worker";
+    return call(request);
+}
+
 Result<Reply> Client::show(const std::string& what, const json& filter) {
     return call({{"call", "show"}, {"what", what}, {"filter", filter}});
 }

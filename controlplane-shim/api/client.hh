@@ -15,6 +15,8 @@ class Client {
   public:
     static Result<Client> connect(const std::string& path);
     Result<Reply> apply(const std::string& file_name, const std::string& text);
+    /// `request`: the keys of the call `worker` (service.hh).
+    Result<Reply> worker(nlohmann::json request);
     Result<Reply> show(const std::string& what, const nlohmann::json& filter);
     Result<Reply> call(const nlohmann::json& request);
 

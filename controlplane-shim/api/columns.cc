@@ -154,7 +154,11 @@ constexpr std::array kWorkers{
     Column{"polls_with_packets", "WITH PACKETS", number},
     Column{"sleeps", "SLEEPS", number},
     Column{"sleep_ms", "SLEPT ms", number},
+    Column{"busy_cycles", "BUSY cycles", number},
+    Column{"idle_cycles", "IDLE cycles", number},
     Column{"busy_percent", "BUSY %", number},
+    Column{"burst_packets", "BURST packets", number},
+    Column{"full_bursts_percent", "FULL %", number},
     Column{"admission", "ADMISSION", text},
     Column{"ipv4_lookup", "IPV4 LOOKUP", text},
     Column{"ipv6_lookup", "IPV6 LOOKUP", text},
@@ -163,6 +167,12 @@ constexpr std::array kWorkers{
     Column{"stall_ms", "STALL ms", number},
     Column{"longest_stall_ms", "LONGEST ms", number},
     Column{"stack", "STACK OF THE LAST STALL", text},
+};
+constexpr std::array kQueues{
+    Column{"queue", "QUEUE", number},   Column{"port", "PORT", text},
+    Column{"kind", "KIND", text},       Column{"index", "INDEX", number},
+    Column{"worker", "WORKER", number}, Column{"rx_packets", "RX packets", number},
+    Column{"cycles", "CYCLES", number},
 };
 constexpr std::array kRings{
     Column{"ring", "RING", text},         Column{"size", "SIZE", number},
@@ -208,6 +218,7 @@ constexpr std::array kAclCells{
 };
 
 constexpr std::array<Words, 2> kByPort{"port", "nonzero"};
+constexpr std::array<Words, 2> kByQueue = kByPort;
 constexpr std::array<Words, 4> kByVport{"tenant", "vrf", "port", "nonzero"};
 constexpr std::array<Words, 1> kByTenant{"tenant"};
 constexpr std::array<Words, 2> kByVrf{"tenant", "vrf"};
@@ -231,6 +242,7 @@ constexpr std::array kShows{
          kByCounter},
     Show{"drops", "dropped packets by reason", kDrops, kByDrop},
     Show{"workers", "the workers' poll loops", kWorkers, {}},
+    Show{"queues", "receive queues of ports, and which worker has them", kQueues, kByQueue},
     Show{"rings", "the rings between shim and data plane", kRings, {}},
     Show{"status", "who is connected, and what is refused", kStatus, {}},
 };

@@ -2,6 +2,7 @@
 //
 //   → {"call": "apply", "file": "lab.yaml", "text": "…"}      (the manifest's text)
 //   → {"call": "show", "what": "routes", "filter": {"tenant": "red", "match": "10.1.2.3"}}
+//   → {"call": "worker", "do": "add", "core": 3, "share": false}   (see WorkerRequest)
 //   ← {"ok": true, "result": …}  or  {"ok": false, "errors": ["file:line: path: text", …]}
 //
 // The socket is mode 0600 in the run directory; the peer's user id is checked. Implemented by
@@ -38,12 +39,15 @@
 //   drops       a drop is booked twice, on a port's row and on a tenant's: rows have either `port`
 //               or `tenant`. port "host": frames from the host stack. reason and words: as in
 //               dataplane/table/reason.hh.
-//   workers     busy_percent: of all cycles since the data plane started. admission, ipv4_lookup,
-//               ipv6_lookup, acl_lookup: which variant of the code the CPU gets ("AVX2",
+//   workers     burst_packets: in the mean; full_bursts_percent: of 32 packets. busy_percent: of all
+//               cycles since the data plane started. admission, ipv4_lookup, ipv6_lookup, acl_lookup: which variant of the code the CPU gets ("AVX2",
 //               "x86-64-v2"); absent without a session. state: running, stalled (has not finished a
 //               turn for too long), absent. stall_ms: of the stall that lasts, or else of the last
 //               one; it, the longest and the stack (functions, the innermost first, joined by
 //               " < ") are absent without one.
+//   queues      one row for each receive queue of a port, share of a spread port, and hand-over of
+//               shares to a worker. queue: its number for `worker place`. kind: queue, share,
+//               hand-over. cycles: that its packets took; absent of a share, which is not timed.
 //   rings       one row for each of "policy commands", "routes commands", "policy completions",
 //               "routes completions", "events". passed: through the ring in this session.
 //               waiting: sent but not completed. refused: completions other than accepted.
@@ -56,11 +60,13 @@
 // the route of the longest match, in each VRF that the other filters leave); nonzero (true: only
 // rows with a count that is not zero). filters_of(what) says which apply; others are refused.
 //
-// `apply` answers an array of rows {change: added, changed, removed; kind: tenant, vrf, tunnel,
-// vport, acl; name}. An unchanged manifest answers an empty array.
+// `apply` and `worker` answer an array of rows {change: added, changed, removed; kind: tenant, vrf, tunnel,
+// vport, acl, worker, queue; name}. An unchanged manifest answers an empty array.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,12 +78,27 @@ struct Reply {
     std::vector<std::string> errors;
 };
 
+/// Of the process that runs, not of the manifest: a restart of the data plane forgets it.
+struct WorkerRequest {
+    enum class What : std::uint8_t {
+        add,     // without a number: the lowest that is free
+        move,    // to a core
+        remove,  // answered when it begins to leave
+        place,   // a queue gets this worker
+    } what = What::add;
+    std::optional<std::uint32_t> worker;
+    std::uint32_t core = 0;
+    bool share = false;  // the core, with other workers
+    std::uint32_t queue = 0;
+};
+
 class Service {
   public:
     virtual ~Service() = default;
     virtual Reply apply(const std::string& file_name, const std::string& text) = 0;
+    virtual Reply worker(const WorkerRequest& request) = 0;
     /// `what`: ports, vports, tenants, vrfs, routes, nexthops, tunnels, neighbours, acls, counters,
-    /// drops, workers, rings, status. The transport has checked `what` and the filter's keys.
+    /// drops, workers, queues, rings, status. The transport has checked `what` and the filter's keys.
     virtual Reply show(const std::string& what, const nlohmann::json& filter) = 0;
 };
 

@@ -14,6 +14,7 @@
 #include "controlplane-shim/api/columns.hh"
 #include "controlplane-shim/cli/instance.hh"
 #include "controlplane-shim/cli/table.hh"
+#include "controlplane-shim/cli/worker_commands.hh"
 #include "controlplane-shim/host/commands.hh"
 
 namespace wye::cli {
@@ -118,7 +119,7 @@ bool read_manifest(const std::string& path, std::string& text) {
     return !text.empty() || errno == 0;  // a directory opens, but does not read
 }
 
-int run(Options& options) {
+int run(Options& options, const WorkerCommands& workers) {
     const json filter = filter_of(options);
     if (!options.what.empty()) {
         const auto problems = api::check_filter(options.what, filter);
@@ -126,7 +127,7 @@ int run(Options& options) {
         if (!problems.empty()) return kUsage;
     }
     std::string text;
-    if (options.what.empty() && !read_manifest(options.file, text)) {
+    if (options.what.empty() && !workers.chosen() && !read_manifest(options.file, text)) {
         return complain("cannot read " + options.file + ": " + std::strerror(errno), kUsage);
     }
     if (options.socket.empty()) {
@@ -136,6 +137,10 @@ int run(Options& options) {
     }
     auto client = api::Client::connect(options.socket);
     if (!client) return complain(client.error().text, kNoShim);
+    if (workers.chosen()) {
+        options.json_output = workers.json_output();
+        return print(workers.run(*client), options);
+    }
     const std::string file = options.file == "-" ? "standard input" : options.file;
     return print(
         options.what.empty() ? client->apply(file, text) : client->show(options.what, filter),
@@ -164,6 +169,7 @@ int run(int argc, char** argv) {
         ->type_name("FILE");
     apply->add_flag("--json", options.json_output, "Print JSON instead of lines");
     add_show(app, options);
+    const WorkerCommands workers(app);
     host::Commands host(app);
     try {
         app.parse(argc, argv);
@@ -171,7 +177,7 @@ int run(int argc, char** argv) {
         if (error.get_exit_code() == 0) return app.exit(error);  // help, version
         return complain(std::string(error.what()) + " (see wyectl --help)", kUsage);
     }
-    return host.chosen() ? host.run() : run(options);
+    return host.chosen() ? host.run() : run(options, workers);
 }
 
 }  // namespace

@@ -245,8 +245,8 @@ PolicyPlan plan_policy(const manifest::Manifest& from, const manifest::Manifest&
 }
 
 std::string describe(ObjectKind kind, const std::string& name) {
-    static constexpr const char* kKinds[] = {"tenant", "VRF", "port",     "vport",
-                                             "tunnel", "ACL", "next hop", "group"};
+    static constexpr const char* kKinds[] = {"tenant", "VRF",      "port",  "vport", "tunnel",
+                                             "ACL",    "next hop", "group", "worker"};
     return std::string(kKinds[static_cast<std::size_t>(kind)]) + " " + name;
 }
 

@@ -31,6 +31,7 @@ void PolicyProgrammer::completed(const ring::Completion& completion) {
         staged_.clear();
     std::string words(ring::outcome_words(completion.outcome));
     refusals_.push_back(describe(record.kind, record.name) + ": " + words);
+    if (record.kind == ObjectKind::worker) return;  // asked once, not declared
     // One rule that is refused makes the ACL refused: the first answer says most.
     std::string& refused = objects_[{record.kind, record.name}].refused;
     if (refused.empty() || record.opcode != Opcode::acl_commit) refused = std::move(words);

@@ -78,7 +78,8 @@ api::Reply Show::rows(const std::string& what) {
         {"tunnels", &Show::tunnels}, {"neighbours", &Show::neighbours},
         {"acls", &Show::acls},       {"counters", &Show::counters},
         {"drops", &Show::drops},     {"workers", &Show::workers},
-        {"rings", &Show::rings},     {"status", &Show::status},
+        {"queues", &Show::queues},   {"rings", &Show::rings},
+        {"status", &Show::status},
     };
     const auto found = kShows.find(what);
     if (found == kShows.end()) return {false, nullptr, {"there is nothing called " + what}};

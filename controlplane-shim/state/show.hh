@@ -43,6 +43,7 @@ class Show {
     Json counters();
     Json drops();
     Json workers();
+    Json queues();
     Ledger ledger(bool of_ports, std::uint32_t row) const;
     void add_ledger_rows(Json& rows);
     void add_object_rows(Json& rows);

@@ -360,7 +360,12 @@ Json Show::workers() {
         for (std::uint32_t port = 0; port <= file_->limits().ports; ++port)
             sum.add(block.ports[port]);
         const table::WorkerCounters& worker = *block.worker;
+        const auto report = file_->record(WorkerId{i}).read();
+        // Room for a worker that never ran is not worth a row.
+        const bool absent = report && report->state == table::WorkerState::absent;
+        if (absent && worker.polls.get() == 0) continue;
         const std::uint64_t total = worker.total_cycles.get();
+        const std::uint64_t busy = worker.busy_cycles.get();
         Json row{{"worker", i},
                  {"rx_packets", sum.rx},
                  {"tx_packets", sum.tx},
@@ -370,8 +375,38 @@ Json Show::workers() {
                  {"sleeps", worker.sleeps.get()},
                  {"sleep_ms", worker.sleep_nanoseconds.get() / 1000000}};
         add_variants(row, state_.variants_);
-        if (const auto report = file_->record(WorkerId{i}).read()) add_report(row, *report);
-        if (total != 0) row["busy_percent"] = worker.busy_cycles.get() * 100 / total;
+        if (report) add_report(row, *report);
+        row["busy_cycles"] = busy;
+        row["idle_cycles"] = total - std::min(busy, total);
+        if (const std::uint64_t bursts = worker.bursts.get(); bursts != 0) {
+            row["burst_packets"] =
+                static_cast<double>(worker.burst_packets.get() * 10 / bursts) / 10;
+            row["full_bursts_percent"] = worker.full_bursts.get() * 100 / bursts;
+        }
+        if (total != 0) row["busy_percent"] = busy * 100 / total;
+        rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+Json Show::queues() {
+    static constexpr const char* kKinds[] = {"none", "queue", "share", "hand-over"};
+    Json rows = Json::array();
+    for (std::uint32_t i = 0; file_ && i < table::kMostQueues; ++i) {
+        const table::QueueCounters& queue = file_->queue(i);
+        const table::QueueKind kind = queue.kind.load(std::memory_order_acquire);
+        if (kind == table::QueueKind::none) break;
+        const std::string port(file_->name(table::SlotKind::port, queue.port.load()));
+        const std::string asked = wish("port");
+        const std::uint64_t packets = queue.packets.get();
+        if ((!asked.empty() && asked != port) || (nonzero() && packets == 0)) continue;
+        Json row{{"queue", i},
+                 {"port", port},
+                 {"kind", kKinds[static_cast<std::size_t>(kind)]},
+                 {"index", queue.index.load()},
+                 {"worker", queue.worker.load()},
+                 {"rx_packets", packets}};
+        if (kind != table::QueueKind::share) row["cycles"] = queue.cycles.get();
         rows.push_back(std::move(row));
     }
     return rows;

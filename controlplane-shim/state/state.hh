@@ -82,6 +82,7 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
 
     // api::Service
     api::Reply apply(const std::string& file_name, const std::string& text) override;
+    api::Reply worker(const api::WorkerRequest& request) override;
     api::Reply show(const std::string& what, const nlohmann::json& filter) override;
 
   private:
@@ -107,6 +108,9 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     bool wait_until(const std::function<bool()>& done);
     void update_views();
     void update_twin_views();
+
+    // workers.cc
+    [[nodiscard]] std::optional<std::uint32_t> free_worker() const;
 
     // state.cc
     void refresh_topology();

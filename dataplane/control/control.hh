@@ -23,6 +23,7 @@
 #include "dataplane/base/name.hh"
 #include "dataplane/control/lease_terms.hh"
 #include "dataplane/control/twin_keeper.hh"
+#include "dataplane/control/worker_keeper.hh"
 #include "dataplane/ring/channel.hh"
 #include "dataplane/ring/resolve_request.hh"
 #include "dataplane/ring/spsc.hh"
@@ -83,6 +84,7 @@ struct Wiring {
     std::vector<ConfiguredPort> ports;
     std::vector<ring::Spsc<ring::ResolveRequest>*> resolves;  // one a worker
     TwinKeeper* twins = nullptr;                              // none: nobody serves twins
+    WorkerKeeper* workers = nullptr;                          // none: they cannot be changed
 };
 
 struct Status {

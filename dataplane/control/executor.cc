@@ -50,6 +50,12 @@ Answer execute_policy(Core& core, const ring::Command& command) {
             return commit_acl(core, body.object.object);
         case Opcode::acl_delete:
             return delete_acl(core, body.object.object);
+        case Opcode::worker_add:
+        case Opcode::worker_move:
+        case Opcode::worker_remove:
+            return change_worker(core, command.header.opcode, body.worker);
+        case Opcode::queue_place:
+            return place_queue(core, body.queue);
         default:
             return refuse(ring::Outcome::unknown_opcode);
     }

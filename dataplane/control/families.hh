@@ -30,6 +30,9 @@ Answer begin_acl(Core& core, const ring::AclBegin& command);
 Answer add_acl_rule(Core& core, const ring::AclRule& command);
 Answer commit_acl(Core& core, ring::Handle handle);
 Answer delete_acl(Core& core, ring::Handle handle);
+// workers.cc
+Answer change_worker(Core& core, ring::Opcode opcode, const ring::WorkerChange& command);
+Answer place_queue(Core& core, const ring::QueuePlace& command);
 // nexthops.cc
 Answer set_nexthop(Core& core, const ring::NextHopSet& command);
 Answer delete_nexthop(Core& core, ring::Handle handle);

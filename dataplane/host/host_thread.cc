@@ -183,7 +183,7 @@ void HostThread::read_twin(std::uint64_t key) {
     const auto found = twins_.find(key);
     if (found == twins_.end()) return;
     const TwinKey twin = twin_of(key);
-    WorkerSide& worker = workers_[twin.object % workers_.size()];
+    WorkerSide& worker = worker_of(twin);
     Read last = Read::frame;
     std::size_t frames = 0;
     while (frames < kMaxBurst && last == Read::frame) {
@@ -193,6 +193,16 @@ void HostThread::read_twin(std::uint64_t key) {
     if (frames > 0) worker.wakeup->notify();
     if (last == Read::stalled) stalled_ = true;
     if (last == Read::failed) lose(key);
+}
+
+WorkerSide& HostThread::worker_of(TwinKey twin) {
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+        WorkerSide& worker = workers_[(twin.object + i) % workers_.size()];
+        if (worker.takes_part == nullptr || worker.takes_part->load(std::memory_order_acquire)) {
+            return worker;
+        }
+    }
+    return workers_[0];
 }
 
 HostThread::Read HostThread::read_frame(int descriptor, TwinKey twin, WorkerSide& worker) {

@@ -1,8 +1,8 @@
 // HostThread: carries frames between the workers and the kernel's twins.
 //
 // One thread, which sleeps in epoll. Kernel to fast path: a frame read from the TAP of a vport or
-// the `inject` TUN of a VRF goes into the host ring of one worker (object id modulo workers, so
-// that the frames of one twin keep their order). Fast path to kernel: what workers punted is
+// the `inject` TUN of a VRF goes into the host ring of one worker (object id modulo workers,
+// or the next one that takes part, so that the frames of one twin keep their order). Fast path to kernel: what workers punted is
 // written to the twin of its vport. Batches both ways; the descriptors are non-blocking.
 //
 // Nothing is lost between twin and worker: with a full host ring or no buffer the thread leaves
@@ -50,6 +50,8 @@ struct WorkerSide {
     ring::Spsc<pipeline::PuntedFrame>* punts;
     ring::Spsc<pipeline::HostFrame>* from_host;
     ring::Wakeup* wakeup;
+    /// It takes frames from twins; null: always. At least one worker does.
+    const std::atomic<bool>* takes_part = nullptr;
 };
 
 struct Options {
@@ -96,6 +98,7 @@ class HostThread {
     void note_lost(TwinKey twin);
     [[nodiscard]] bool idle() const;
     void read_twin(std::uint64_t key);
+    WorkerSide& worker_of(TwinKey twin);
     enum class Read : std::uint8_t { frame, nothing, failed, stalled };
     Read read_frame(int descriptor, TwinKey twin, WorkerSide& worker);
     std::size_t deliver_punts(WorkerSide& worker);

@@ -44,14 +44,18 @@ void read_workers(StrictYaml& yaml, WorkersKey key, Configuration& configuration
         yaml.require("workers",
                      "a list with one entry for each worker, like \"workers: [{core: 1}]\"");
     }
+    yaml.boolean("share_cores", configuration.share_cores);
     std::map<std::uint32_t, std::string> taken;
     yaml.mappings("workers", [&](StrictYaml& worker) {
         worker.require("core", "the number of the logical CPU to run on");
         worker.number("core", 0, 8191, [&](std::uint64_t value) {
             const auto core = static_cast<std::uint32_t>(value);
             const auto [other, fresh] = taken.emplace(core, worker.path());
-            if (!fresh) {
-                worker.problem("core", fmt::format("core {} is taken by {}", core, other->second));
+            if (!fresh && !configuration.share_cores) {
+                worker.problem("core",
+                               fmt::format("core {} is taken by {}; share_cores: true would "
+                                           "let them share it",
+                                           core, other->second));
             }
             configuration.worker_cores.push_back(core);
         });
@@ -59,6 +63,12 @@ void read_workers(StrictYaml& yaml, WorkersKey key, Configuration& configuration
     if (yaml.has("workers") && taken.empty()) yaml.problem("workers", "should have an entry");
     if (configuration.worker_cores.size() > kMostWorkers) {
         yaml.problem("workers", fmt::format("at most {} workers", kMostWorkers));
+    }
+    const auto listed = static_cast<std::uint32_t>(configuration.worker_cores.size());
+    configuration.max_workers = listed;
+    yaml.number("max_workers", 1, kMostWorkers, into(configuration.max_workers));
+    if (configuration.max_workers < listed) {
+        yaml.problem("max_workers", fmt::format("{} workers are listed", listed));
     }
     yaml.choice("idle", {"poll", "adaptive"},
                 [&](std::size_t index) { configuration.idle = static_cast<Idle>(index); });
@@ -244,6 +254,11 @@ PortSpecification read_port(StrictYaml& yaml) {
     yaml.number("mtu", 576, 9216,
                 [&](std::uint64_t mtu) { port.mtu = static_cast<std::uint16_t>(mtu); });
     yaml.boolean("promiscuous", port.promiscuous);
+    yaml.boolean("spread", port.spread);
+    yaml.number("receive_queues", 1, 64, into(port.receive_queues));
+    if (port.spread && port.receive_queues > 1) {
+        yaml.problem("receive_queues", "a port that is spread in software has one");
+    }
     yaml.number("rx_descriptors", 64, 8192, into(port.rx_descriptors));
     yaml.number("tx_descriptors", 64, 8192, into(port.tx_descriptors));
     if (!is_power_of_two(port.rx_descriptors)) yaml.problem("rx_descriptors", "no power of two");

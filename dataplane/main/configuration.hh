@@ -31,6 +31,8 @@ struct Configuration {
     std::string instance = "wye";
     std::string run_dir;  // default /run/wye/<instance>
     std::vector<std::uint32_t> worker_cores;
+    std::uint32_t max_workers = 0;  // that may ever run; as many as there are cores, or more
+    bool share_cores = false;       // several workers on one core
     Idle idle = Idle::adaptive;
     std::uint32_t stall_milliseconds = 1000;  // a turn that takes longer is reported; 0: never
     MemoryConfiguration memory;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <functional>
 #include <set>
 
 #include "dataplane/control/control.hh"
@@ -23,6 +24,7 @@
 #include "dataplane/main/settle.hh"
 #include "dataplane/main/tables.hh"
 #include "dataplane/ring/unix_socket.hh"
+#include "dataplane/worker/crew.hh"
 #include "dataplane/worker/watchdog.hh"
 #include "dataplane/worker/worker.hh"
 #include "drivers/ethdev/eal.hh"
@@ -44,6 +46,46 @@ struct EalGuard {
     ~EalGuard() { drivers::stop_eal(); }
 };
 
+/// The control thread's way to the workers.
+class CrewKeeper final : public control::WorkerKeeper {
+  public:
+    /// `changed`: called after each change, before it is answered.
+    void keep(worker::Crew& crew, std::function<void()> changed) {
+        crew_ = &crew;
+        changed_ = std::move(changed);
+    }
+    ring::Outcome add(std::uint32_t worker, std::uint32_t core, bool shares_core) override {
+        return tell(crew_->add(worker, core, shares_core));
+    }
+    ring::Outcome move(std::uint32_t worker, std::uint32_t core, bool shares_core) override {
+        return tell(crew_->move(worker, core, shares_core));
+    }
+    ring::Outcome remove(std::uint32_t worker) override { return crew_->remove(worker); }
+    ring::Outcome place(std::uint32_t queue, std::uint32_t worker) override {
+        return crew_->place(queue, worker);
+    }
+
+  private:
+    ring::Outcome tell(ring::Outcome outcome) const {
+        changed_();
+        return outcome;
+    }
+    worker::Crew* crew_ = nullptr;
+    std::function<void()> changed_;
+};
+
+worker::Line line_of(drivers::Port& port, PortId id) {
+    worker::Line line;
+    line.port = id;
+    line.receive_queues = port.receive_queues();
+    line.transmit_queues = port.transmit_queues();
+    line.pairs_apart = port.pairs_apart();
+    line.spread = port.specification().spread;
+    const auto pairs = std::max(port.receive_queues(), port.transmit_queues());
+    for (std::uint16_t i = 0; i < pairs; ++i) line.queues.push_back(port.queue(i));
+    return line;
+}
+
 }  // namespace
 
 /// In the order in which they are made; they go in reverse.
@@ -63,7 +105,9 @@ struct Dataplane::Parts {
     std::unique_ptr<table::Epochs> epochs;
     std::unique_ptr<table::Liveness> liveness;
     ring::Wakeup control_wakeup;
-    std::vector<std::unique_ptr<worker::Worker>> workers;
+    cpu_set_t usable{};  // cores that this process may have
+    std::unique_ptr<worker::Crew> crew;
+    CrewKeeper crew_keeper;
     std::optional<worker::Watchdog> watchdog;
     std::unique_ptr<host::HostThread> host;
     std::unique_ptr<HostTwins> twins;
@@ -75,7 +119,7 @@ struct Dataplane::Parts {
     Outcome<void> take_ports();
     Outcome<void> open_counters();
     void name_ports();
-    void make_workers();
+    void make_crew();
     void make_watchdog();
     void make_host();
     Outcome<void> make_control();
@@ -101,7 +145,7 @@ Outcome<void> Dataplane::Parts::start_environment() {
 }
 
 Outcome<void> Dataplane::Parts::take_ports() {
-    const auto queues = static_cast<std::uint16_t>(configuration.worker_cores.size());
+    const auto queues = static_cast<std::uint16_t>(configuration.max_workers);
     std::uint32_t longest = 0;
     for (const PortSpecification& specification : configuration.ports) {
         auto port = drivers::probe_port(specification, queues);
@@ -124,8 +168,7 @@ Outcome<void> Dataplane::Parts::take_ports() {
 Outcome<void> Dataplane::Parts::open_counters() {
     const table::ArenaLimits& limits = configuration.limits;
     table::CounterLimits wanted;
-    wanted.workers =
-        static_cast<std::uint32_t>(configuration.worker_cores.size()) + 1;  // the host's
+    wanted.workers = configuration.max_workers + 1;  // the host's
     wanted.tenants = limits.tenants;
     wanted.vports = limits.vports;
     wanted.tunnels = limits.tunnels;
@@ -157,10 +200,10 @@ void Dataplane::Parts::name_ports() {
     }
 }
 
-void Dataplane::Parts::make_workers() {
-    const auto count = static_cast<std::uint32_t>(configuration.worker_cores.size());
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const worker::Options options{WorkerId{i}, configuration.worker_cores[i],
+void Dataplane::Parts::make_crew() {
+    std::vector<std::unique_ptr<worker::Worker>> workers;
+    for (std::uint32_t i = 0; i < configuration.max_workers; ++i) {
+        const worker::Options options{WorkerId{i}, std::nullopt,
                                       static_cast<worker::Idle>(configuration.idle)};
         const worker::Shared shared{*pool,
                                     published,
@@ -172,31 +215,51 @@ void Dataplane::Parts::make_workers() {
                                     drivers::enter_eal_thread,
                                     drivers::leave_eal_thread};
         workers.push_back(std::make_unique<worker::Worker>(options, shared));
-        for (std::size_t p = 0; p < ports.size(); ++p) {
-            workers.back()->add_port(port_ids[p], ports[p]->queue(static_cast<std::uint16_t>(i)));
+    }
+    const auto is_usable = [this](std::uint32_t core) {
+        return core < CPU_SETSIZE && CPU_ISSET(core, &usable);
+    };
+    crew = std::make_unique<worker::Crew>(
+        worker::Crew::Options{*pool, *counters, is_usable, nullptr, nullptr}, std::move(workers));
+    // What it is asked for shows in the records at once, and not at the next look.
+    crew_keeper.keep(*crew, [this] { watchdog->look(monotonic_now()); });
+    for (std::size_t p = 0; p < ports.size(); ++p) {
+        crew->connect(line_of(*ports[p], port_ids[p]));
+        if (ports[p]->receive_queues() >= configuration.max_workers ||
+            ports[p]->specification().spread) {
+            continue;
         }
+        say(fmt::format(
+            "port \"{}\" has {} queue(s) to receive from: no more workers than that get "
+            "its packets; spread: true would share them out in software",
+            ports[p]->specification().name.view(), ports[p]->receive_queues()));
     }
 }
 
 void Dataplane::Parts::make_watchdog() {
-    if (configuration.stall_milliseconds == 0) return;
     worker::Watchdog::Options options;
-    options.stalled_after = std::chrono::milliseconds(configuration.stall_milliseconds);
+    options.stalled_after = configuration.stall_milliseconds == 0
+                                ? Nanoseconds::max()
+                                : std::chrono::milliseconds(configuration.stall_milliseconds);
     watchdog.emplace(options, say);
-    for (const auto& worker : workers) watchdog->watch(*worker, counters->record(worker->id()));
+    for (const auto& worker : crew->workers()) {
+        watchdog->watch(*worker, counters->record(worker->id()));
+    }
 }
 
 void Dataplane::Parts::make_host() {
     std::vector<host::WorkerSide> sides;
-    for (const auto& worker : workers) {
-        sides.push_back({&worker->punts(), &worker->from_host(), &worker->wakeup()});
+    for (const auto& worker : crew->workers()) {
+        sides.push_back({&worker->punts(), &worker->from_host(), &worker->wakeup(),
+                         &crew->takes_part(worker->id().value)});
     }
-    const auto block = static_cast<std::uint32_t>(workers.size());
+    const std::uint32_t block = configuration.max_workers;
     host::Options options{[this] { control_wakeup.notify(); }, drivers::enter_eal_thread,
                           drivers::leave_eal_thread};
     host = std::make_unique<host::HostThread>(*pool, counters->block(WorkerId{block}),
                                               std::move(sides), std::move(options));
-    for (const auto& worker : workers) worker->set_host_wakeup(&host->wakeup());
+    for (const auto& worker : crew->workers()) worker->set_host_wakeup(&host->wakeup());
+    crew->set_host(counters->block(WorkerId{block}).worker->polls, host->wakeup());
     twins = std::make_unique<HostTwins>(*host);
 }
 
@@ -213,18 +276,19 @@ Outcome<void> Dataplane::Parts::make_control() {
     if (!tables) return tl::unexpected(tables.error());
     table_folder = std::move(tables->folder_lock);
     for (const std::string& note : tables->notes) say(note);
-    control::Wiring wiring{*counters, published, *epochs, *liveness, {}, {}, twins.get()};
+    control::Wiring wiring{*counters, published, *epochs,     *liveness,
+                           {},        {},        twins.get(), &crew_keeper};
     for (std::size_t i = 0; i < ports.size(); ++i) {
         wiring.ports.push_back({configuration.ports[i].name, port_ids[i], ports[i]->link_up()});
     }
-    for (const auto& worker : workers) wiring.resolves.push_back(&worker->resolves());
+    for (const auto& worker : crew->workers()) wiring.resolves.push_back(&worker->resolves());
     control =
         std::make_unique<control::Control>(std::move(tables->arena), std::move(wiring),
                                            control::Options{}, std::move(tables->predecessor));
     auto listener = ring::listen_sessions(configuration.run_dir + "/dataplane.sock");
     if (!listener) return failure(ExitCode::run_dir, listener.error().text);
     SessionSettings settings;
-    settings.workers = static_cast<std::uint16_t>(workers.size());
+    settings.workers = static_cast<std::uint16_t>(configuration.worker_cores.size());
     settings.instance = instance;
     sessions = std::make_unique<SessionServer>(std::move(*listener), *control, settings);
     auto readers =
@@ -236,10 +300,10 @@ Outcome<void> Dataplane::Parts::make_control() {
 
 Outcome<void> Dataplane::Parts::start_threads() {
     host->start();
-    for (const auto& worker : workers) {
-        if (const Status started = worker->start(); !started) {
-            return failure(ExitCode::core, started.error().text);
-        }
+    const std::vector<std::optional<std::uint32_t>> cores(configuration.worker_cores.begin(),
+                                                          configuration.worker_cores.end());
+    if (const Status started = crew->start(cores); !started) {
+        return failure(ExitCode::core, started.error().text);
     }
     return {};
 }
@@ -257,7 +321,7 @@ std::vector<WatchedPort> Dataplane::Parts::watched_ports() const {
 }
 
 void Dataplane::Parts::stop() {
-    for (const auto& worker : workers) worker->stop();
+    if (crew) crew->stop();
     if (host) host->stop();
     leases.reset();
     sessions.reset();
@@ -265,8 +329,8 @@ void Dataplane::Parts::stop() {
     twins.reset();
     host.reset();
     watchdog.reset();
-    workers.clear();  // their queues before the ports
-    ports.clear();    // they give their buffers back before the pool goes
+    crew.reset();   // their queues before the ports
+    ports.clear();  // they give their buffers back before the pool goes
     if (pool && pool->in_use() > 0) {
         say(fmt::format("{} packet buffers were not given back", pool->in_use()));
     }
@@ -342,6 +406,7 @@ Outcome<std::unique_ptr<Dataplane>> Dataplane::start(const Configuration& config
     parts.lock = std::move(*lock);
     parts.signals = catch_signals();
     raise_descriptor_limit();
+    (void)sched_getaffinity(0, sizeof parts.usable, &parts.usable);
     const auto devices =
         parts.start_environment().and_then([&] { return parts.take_ports(); }).and_then([&] {
             return parts.open_counters();
@@ -353,10 +418,9 @@ Outcome<std::unique_ptr<Dataplane>> Dataplane::start(const Configuration& config
     }
     keep_off(configuration.worker_cores);
     parts.name_ports();
-    parts.epochs = std::make_unique<table::Epochs>(
-        static_cast<std::uint32_t>(configuration.worker_cores.size()));
+    parts.epochs = std::make_unique<table::Epochs>(configuration.max_workers);
     parts.liveness = std::make_unique<table::Liveness>(configuration.limits.nexthops);
-    parts.make_workers();
+    parts.make_crew();
     parts.make_watchdog();
     parts.make_host();
     const auto running = parts.make_control().and_then([&] { return parts.start_threads(); });
@@ -368,10 +432,11 @@ ExitCode Dataplane::run() {
     Parts& parts = *parts_;
     ControlLoop loop(*parts.control, *parts.sessions, *parts.leases, parts.control_wakeup,
                      std::move(parts.signals), parts.watched_ports(), [&parts](Nanoseconds now) {
-                         if (parts.watchdog) parts.watchdog->look(now);
+                         parts.crew->advance();
+                         parts.watchdog->look(now);
                      });
     tell_ready(fmt::format("instance {}, {} workers, {} ports", parts.configuration.instance,
-                           parts.workers.size(), parts.ports.size()));
+                           parts.crew->running(), parts.ports.size()));
     const int signal = loop.run();
     say(fmt::format("ends at {}", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
     return ExitCode::ok;

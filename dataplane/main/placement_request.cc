@@ -1,10 +1,18 @@
 #include "dataplane/main/placement_request.hh"
 
+#include <algorithm>
+
 namespace wye::dataplane {
 
 drivers::PlacementRequest placement_request(const Configuration& configuration) {
     drivers::PlacementRequest request;
-    request.cores = configuration.worker_cores;
+    for (const std::uint32_t core : configuration.worker_cores) {
+        // Where workers share a core it counts once.
+        if (!configuration.share_cores ||
+            std::find(request.cores.begin(), request.cores.end(), core) == request.cores.end()) {
+            request.cores.push_back(core);
+        }
+    }
     request.megabytes = configuration.memory.megabytes;
     request.huge_pages = configuration.memory.hugepages != Hugepages::never;
     if (request.huge_pages && configuration.tables.folder.empty()) {

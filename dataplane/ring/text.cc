@@ -44,6 +44,14 @@ std::string_view to_string(Opcode opcode) noexcept {
             return "acl_commit";
         case Opcode::acl_delete:
             return "acl_delete";
+        case Opcode::worker_add:
+            return "worker_add";
+        case Opcode::worker_move:
+            return "worker_move";
+        case Opcode::worker_remove:
+            return "worker_remove";
+        case Opcode::queue_place:
+            return "queue_place";
         case Opcode::nexthop_set:
             return "nexthop_set";
         case Opcode::nexthop_delete:
@@ -94,6 +102,18 @@ std::string_view to_string(Outcome outcome) noexcept {
             return "not_underlay";
         case Outcome::not_ready:
             return "not_ready";
+        case Outcome::no_such_worker:
+            return "no_such_worker";
+        case Outcome::no_such_core:
+            return "no_such_core";
+        case Outcome::core_taken:
+            return "core_taken";
+        case Outcome::workers_full:
+            return "workers_full";
+        case Outcome::last_worker:
+            return "last_worker";
+        case Outcome::no_such_queue:
+            return "no_such_queue";
     }
     return "unknown";
 }
@@ -132,6 +152,19 @@ std::string_view outcome_words(Outcome outcome) noexcept {
         case Outcome::not_ready:
             return "the data plane waits for the beginning of a replay: the shim has a fault, "
                    "please report it";
+        case Outcome::no_such_worker:
+            return "there is no such worker, or it is leaving (see wyectl show workers)";
+        case Outcome::no_such_core:
+            return "this machine has no such core, or the data plane may not use it";
+        case Outcome::core_taken:
+            return "another worker has this core: choose another, or say --share";
+        case Outcome::workers_full:
+            return "it runs already, or there is no room for it: raise max_workers in the data "
+                   "plane's configuration and restart it";
+        case Outcome::last_worker:
+            return "it is the last worker: add another one before";
+        case Outcome::no_such_queue:
+            return "there is no such queue, or it cannot have another worker";
     }
     return "the data plane answered with an outcome that this shim does not know: upgrade the shim";
 }

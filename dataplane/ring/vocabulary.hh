@@ -20,7 +20,8 @@
 // Versions. kVocabularyVersion is raised when an operation is added or a field gets a meaning.
 // A reader of version n also executes version n-1; the handshake picks the lower of both sides and
 // refuses a distance of two in words (dataplane/ring/handshake.hh).
-// 2: the data plane tells its lookups' variants, in the handshake. 3: and that of its admission.
+// 2: the data plane tells its lookups' variants, in the handshake. 3: and that of its admission;
+// workers are added, moved and removed, and queues placed.
 #pragma once
 
 #include <array>
@@ -40,7 +41,17 @@ constexpr std::uint16_t kOldestVocabularyVersion = 2;
 using Handle = std::uint32_t;
 constexpr Handle kNoHandle = 0;
 
-enum class ObjectKind : std::uint8_t { tenant, vrf, port, vport, tunnel, acl, nexthop, group };
+enum class ObjectKind : std::uint8_t {
+    tenant,
+    vrf,
+    port,
+    vport,
+    tunnel,
+    acl,
+    nexthop,
+    group,
+    worker
+};
 
 enum class Stream : std::uint8_t { policy = 0, routes = 1 };
 
@@ -67,6 +78,11 @@ enum class Opcode : std::uint16_t {
     acl_rule = 23,    // in order, first match wins
     acl_commit = 24,  // handed to the builder; completes when compiled, published with its users
     acl_delete = 25,
+    // Of the process, not of what is declared: no replay touches them, a restart forgets them.
+    worker_add = 30,
+    worker_move = 31,    // to another core
+    worker_remove = 32,  // accepted when it begins to leave; it ends when it has nothing any more
+    queue_place = 33,    // a receive queue, or a share of a spread port, gets another worker
     // Stream routes.
     nexthop_set = 40,
     nexthop_delete = 41,
@@ -145,6 +161,19 @@ struct VportSet {
     VportKind kind;
     std::uint8_t admin_up;
     std::uint8_t reserved[2];
+};
+
+/// worker_add, worker_move, worker_remove. Workers are numbered from 0.
+struct WorkerChange {
+    std::uint32_t worker;
+    std::uint32_t core;        // as Linux numbers it; not of worker_remove
+    std::uint8_t shares_core;  // 1: also if another worker is there
+    std::uint8_t reserved[3];
+};
+
+struct QueuePlace {
+    std::uint32_t queue;  // its place among the counters of queues (table/queue_counters.hh)
+    std::uint32_t worker;
 };
 
 struct AclBegin {
@@ -260,6 +289,8 @@ struct alignas(64) Command {
         TenantSet tenant;
         VrfSet vrf;
         PortBind port;
+        WorkerChange worker;
+        QueuePlace queue;
         TunnelSet tunnel;
         VportSet vport;
         AclBegin acl;
@@ -290,6 +321,12 @@ enum class Outcome : std::uint16_t {
     frees_pending,   // a worker hangs: memory cannot be freed, changes are refused for now
     not_underlay,    // tunnel in a VRF that is not marked as underlay
     not_ready,       // before the first replay_begin
+    no_such_worker,  // it does not run, or is leaving
+    no_such_core,    // absent, or this process may not use it
+    core_taken,      // by another worker, and the command does not say that they share
+    workers_full,    // the configuration has no room for a worker of this number, or it runs
+    last_worker,     // somebody has to forward
+    no_such_queue,   // or it stays where it is
 };
 
 struct alignas(32) Completion {

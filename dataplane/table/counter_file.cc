@@ -27,7 +27,7 @@ constexpr std::size_t kNamedKinds = 5;  // port, tenant, vport, tunnel, vrf: one
 
 /// Cells mean what the structs and the list of reasons say, so both are part of the layout.
 constexpr std::uint64_t layout_number() noexcept {
-    std::uint64_t h = 0xcbf29ce484222325u + 2;  // the added number is that of this file's layout
+    std::uint64_t h = 0xcbf29ce484222325u + 3;  // the added number is that of this file's layout
     const auto mix = [&h](std::uint64_t v) { h = (h ^ v) * 0x100000001b3u; };
 #define WYE_REASON_MIX(name, words) \
     for (const char c : std::string_view(#name)) mix(static_cast<unsigned char>(c));
@@ -35,7 +35,8 @@ constexpr std::uint64_t layout_number() noexcept {
 #undef WYE_REASON_MIX
     for (const std::size_t size :
          {sizeof(LedgerRow), sizeof(VportCounters), sizeof(TunnelCounters), sizeof(VrfCounters),
-          sizeof(PacketsAndBytes), sizeof(WorkerCounters), sizeof(WorkerRecord)}) {
+          sizeof(PacketsAndBytes), sizeof(WorkerCounters), sizeof(WorkerRecord),
+          sizeof(QueueCounters)}) {
         mix(size);
     }
     return h;
@@ -58,6 +59,7 @@ struct Offsets {
     std::array<std::uint64_t, kNamedKinds> names;
     std::uint64_t acls;
     std::uint64_t records;
+    std::uint64_t queues;
     std::uint64_t directory_end;
     // Within a worker's block:
     std::uint64_t worker, ports, tenants, vports, tunnels, vrfs, rules;
@@ -101,6 +103,7 @@ Offsets lay_out(const CounterLimits& limits) noexcept {
     }
     offsets.acls = place(acl_limit(limits), sizeof(AclEntry));
     offsets.records = place(limits.workers, sizeof(WorkerRecord));
+    offsets.queues = place(kMostQueues, sizeof(QueueCounters));
     offsets.directory_end = next;
     next = 0;
     offsets.worker = place(1, sizeof(WorkerCounters));
@@ -174,6 +177,9 @@ struct CounterFile::Impl {
     }
     [[nodiscard]] WorkerRecord* records() const noexcept {
         return reinterpret_cast<WorkerRecord*>(base + offsets.records);
+    }
+    [[nodiscard]] QueueCounters* queues() const noexcept {
+        return reinterpret_cast<QueueCounters*>(base + offsets.queues);
     }
     [[nodiscard]] std::uint64_t block_offset(std::uint32_t worker) const noexcept {
         return offsets.directory_end + offsets.block_bytes * worker;
@@ -262,6 +268,7 @@ bool CounterFile::Impl::holds(const CounterLimits& wanted, std::uint64_t file_by
 
 void CounterFile::Impl::read_directory() {
     for (std::uint32_t w = 0; w < limits.workers; ++w) records()[w].write({});
+    for (std::uint32_t q = 0; q < kMostQueues; ++q) new (&queues()[q]) QueueCounters{};
     for (std::size_t kind = 0; kind < kNamedKinds; ++kind) {
         ObjectName* list = names(static_cast<SlotKind>(kind));
         for (std::uint32_t i = 0; i < slot_limit(limits, static_cast<SlotKind>(kind)); ++i) {
@@ -368,6 +375,11 @@ CounterBlock CounterFile::block(WorkerId worker) const noexcept {
 WorkerRecord& CounterFile::record(WorkerId worker) const noexcept {
     WYE_CHECK(worker.value < impl_->limits.workers, "a worker without a record");
     return impl_->records()[worker.value];
+}
+
+QueueCounters& CounterFile::queue(std::uint32_t index) const noexcept {
+    WYE_CHECK(index < kMostQueues, "a queue without counters");
+    return impl_->queues()[index];
 }
 
 std::optional<std::uint32_t> CounterFile::claim(SlotKind kind, const ObjectName& name) {

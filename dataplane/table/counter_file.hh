@@ -15,6 +15,7 @@
 #include "dataplane/base/name.hh"
 #include "dataplane/base/result.hh"
 #include "dataplane/table/counters.hh"
+#include "dataplane/table/queue_counters.hh"
 #include "dataplane/table/worker_record.hh"
 
 namespace wye::table {
@@ -36,6 +37,8 @@ class CounterFile {
     [[nodiscard]] CounterBlock block(WorkerId worker) const noexcept;
     /// What the control thread says of it. Cleared when the file is opened to write.
     [[nodiscard]] WorkerRecord& record(WorkerId worker) const noexcept;
+    /// Below kMostQueues. All are of kind none when the file is opened to write.
+    [[nodiscard]] QueueCounters& queue(std::uint32_t index) const noexcept;
 
     // The directory. Slots of one kind are numbered 0.. up to its limit; rule slots are a run of
     // `count` counters for one ACL name.

@@ -72,6 +72,7 @@ struct alignas(32) VrfCounters {
 /// Of the poll loop itself: for `show workers`.
 struct alignas(64) WorkerCounters {
     Counter polls, polls_with_packets, sleeps, sleep_nanoseconds, busy_cycles, total_cycles;
+    Counter bursts, burst_packets, full_bursts;  // of ports: how full they were
 };
 
 struct CounterLimits {

@@ -66,6 +66,7 @@ namespace wye::table {
     X(port_transmit_full,        "the port's transmit queue is full")                                       \
     X(port_absent,               "the port is not there")                                                   \
     X(no_tables,                 "no tables yet")                                                           \
+    X(worker_queue_full,         "the queue to the worker that has this flow is full (a port spread in software)")      \
     X(buffer_exhausted,          "no packet buffer left")                                                   \
     X(restart_lost,              "inside the router when the data plane ended")
 // clang-format on

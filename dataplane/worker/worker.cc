@@ -9,6 +9,7 @@
 #include <cstring>
 #include <ctime>
 #include <string>
+#include <utility>
 
 #include "dataplane/base/clock.hh"
 #include "dataplane/pipeline/pipelines.hh"
@@ -59,14 +60,53 @@ Worker::~Worker() {
 }
 
 void Worker::add_port(PortId port, std::unique_ptr<PortIo> io) {
+    add_transmit(port, *io);
+    add_receive(port, *io, nullptr);
+    owned_.push_back(std::move(io));
+}
+
+void Worker::add_transmit(PortId port, PortIo& io) {
     WYE_CHECK(port.value < pipeline::kMaxPorts, "port id out of range");
-    const int descriptor = io->wait_descriptor();
-    if (descriptor >= 0) {
-        epoll_event event{};
-        event.events = EPOLLIN;
-        (void)epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event);
+    ports_.push_back({port, &io});
+}
+
+void Worker::add_receive(PortId port, PortIo& io, table::QueueCounters* counters) {
+    WYE_CHECK(queues_ == nullptr, "queues that change hands come last");
+    wait_for(io, true);
+    polled_.push_back({port, &io, nullptr, counters});
+    always_polled_ = polled_.size();
+}
+
+void Worker::set_queues(ReceiveQueues& queues) {
+    queues_ = &queues;
+    polled_.reserve(always_polled_ + queues.size());
+}
+
+/// System calls, at a change of hands only.
+void Worker::wait_for(const PortIo& io, bool wait) noexcept {
+    const int descriptor = io.wait_descriptor();
+    if (descriptor < 0) return;
+    epoll_event event{};
+    event.events = EPOLLIN;
+    (void)epoll_ctl(epoll_.get(), wait ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, descriptor, &event);
+}
+
+/// Between two turns: gives away what another worker shall have, and lists what is left and what is
+/// to come, which is polled once it is here.
+void Worker::renew_queues() noexcept {
+    const std::uint32_t own = options_.id.value;
+    queues_seen_ = queues_->generation();
+    for (std::size_t i = always_polled_; i < polled_.size(); ++i) wait_for(*polled_[i].io, false);
+    polled_.resize(always_polled_);
+    for (ReceiveQueue& queue : queues_->all()) {
+        const std::uint32_t wanted = queue.wanted.load(std::memory_order_relaxed);
+        if (queue.owner.load(std::memory_order_acquire) == own && wanted != own) {
+            queues_->hand_over(queue, wanted);
+        } else if (wanted == own) {
+            wait_for(*queue.io, true);
+            polled_.push_back({queue.port, queue.io, &queue, queue.counters});
+        }
     }
-    ports_.push_back({port, std::move(io)});
 }
 
 Status Worker::start() {
@@ -74,7 +114,10 @@ Status Worker::start() {
     thread_ = std::thread([this] { run(); });
     const std::string name = fmt::format("worker-{}", options_.id.value);
     (void)pthread_setname_np(thread_.native_handle(), name.c_str());
-    return options_.core ? pin() : Status{};
+    if (!options_.core) return {};
+    Status pinned = pin();
+    if (!pinned) stop();
+    return pinned;
 }
 
 Status Worker::pin() {
@@ -83,9 +126,16 @@ Status Worker::pin() {
     CPU_SET(*options_.core, &set);
     const int error = pthread_setaffinity_np(thread_.native_handle(), sizeof set, &set);
     if (error == 0) return {};
-    stop();
     return fail(fmt::format("worker {} cannot be pinned to core {}: {}", options_.id.value,
                             *options_.core, std::strerror(error)));
+}
+
+Status Worker::move_to(std::uint32_t core) {
+    const auto before = std::exchange(options_.core, core);
+    if (!running()) return {};
+    Status pinned = pin();
+    if (!pinned) options_.core = before;
+    return pinned;
 }
 
 void Worker::stop() {
@@ -115,7 +165,10 @@ void Worker::run() noexcept {
     std::uint64_t worked_last = read_cycles();
     std::uint64_t next_sleep = kShortestSleep;
     while (!stop_.load(std::memory_order_acquire)) {
-        if (turn() > 0) {
+        const std::size_t frames = turn();
+        if (shares_core_.load(std::memory_order_relaxed)) [[unlikely]]
+            yield_core(frames > 0);
+        if (frames > 0) {
             worked_last = context_.now_cycles;
             next_sleep = kShortestSleep;
         } else if (options_.idle == Idle::adaptive && context_.now_cycles - worked_last > awake) {
@@ -131,12 +184,14 @@ void Worker::run() noexcept {
 
 std::size_t Worker::turn() noexcept {
     const std::uint64_t begin = read_cycles();
-    context_.now_cycles = begin;
+    context_.now_cycles = burst_began_ = begin;
+    if (queues_ != nullptr && queues_->generation() != queues_seen_) [[unlikely]]
+        renew_queues();
     // In this order: tables that change now may be seen with an older number, never the reverse.
     context_.tables_epoch = shared_.epochs.current();
     context_.arena = shared_.published.view();
     std::size_t frames = 0;
-    for (Attached& attached : ports_) frames += poll_port(attached);
+    for (const Polled& polled : polled_) frames += poll_port(polled);
     frames += poll_host();
     poll_held(frames > 0);
     if (frames > 0) tell_others();
@@ -145,19 +200,44 @@ std::size_t Worker::turn() noexcept {
     return frames;
 }
 
-std::size_t Worker::poll_port(Attached& attached) noexcept {
-    const std::size_t n = attached.io->receive(received_);
-    if (const std::uint32_t lost = attached.io->take_not_contiguous(); lost > 0) [[unlikely]] {
-        for (table::LedgerRow* row : {&shared_.counters.ports[table::port_row(attached.port)],
-                                      &shared_.counters.tenants[table::kNoTenantRow]}) {
-            row->rx.add(lost);
-            row->drops[static_cast<std::size_t>(table::Reason::not_contiguous)].add(lost);
-        }
+std::size_t Worker::poll_port(const Polled& polled) noexcept {
+    if (polled.queue != nullptr &&
+        polled.queue->owner.load(std::memory_order_acquire) != options_.id.value) {
+        return 0;  // not here yet, or given away
     }
-    if (n == 0) return 0;
-    pipeline::run_from_port(context_, attached.port, std::span(received_).first(n));
+    const std::size_t n = polled.io->receive(received_);
+    const std::size_t passed_on = polled.io->take_passed_on();
+    if (const std::uint32_t lost = polled.io->take_not_contiguous(); lost > 0) [[unlikely]] {
+        book_lost(polled.port, lost, table::Reason::not_contiguous);
+    }
+    if (const std::uint32_t lost = polled.io->take_queue_full(); lost > 0) [[unlikely]] {
+        book_lost(polled.port, lost, table::Reason::worker_queue_full);
+    }
+    if (n == 0) return passed_on;
+    pipeline::run_from_port(context_, polled.port, std::span(received_).first(n));
     transmit_all();
-    return n;
+    count_burst(polled, n);
+    return n + passed_on;
+}
+
+void Worker::book_lost(PortId port, std::uint32_t lost, table::Reason reason) noexcept {
+    for (table::LedgerRow* row : {&shared_.counters.ports[table::port_row(port)],
+                                  &shared_.counters.tenants[table::kNoTenantRow]}) {
+        row->rx.add(lost);
+        row->drops[static_cast<std::size_t>(reason)].add(lost);
+    }
+}
+
+void Worker::count_burst(const Polled& polled, std::size_t packets) noexcept {
+    table::WorkerCounters& counters = *shared_.counters.worker;
+    counters.bursts.add(1);
+    counters.burst_packets.add(packets);
+    if (packets == received_.size()) counters.full_bursts.add(1);
+    if (polled.counters == nullptr) return;
+    const std::uint64_t now = read_cycles();
+    polled.counters->packets.add(packets);
+    polled.counters->cycles.add(now - burst_began_);
+    burst_began_ = now;
 }
 
 std::size_t Worker::poll_host() noexcept {
@@ -220,12 +300,27 @@ void Worker::tell_others() noexcept {
     }
 }
 
+/// A system call, only where workers share a core. An idle one has nothing to keep it for; a busy one
+/// gives it up often enough that the other's receive queues do not run over.
+void Worker::yield_core(bool worked) noexcept {
+    constexpr unsigned kTurns = 8;
+    if (worked && ++turns_without_yield_ < kTurns) return;
+    turns_without_yield_ = 0;
+    (void)sched_yield();
+}
+
+bool Worker::has_work() const noexcept {
+    return from_host_.size() > 0 ||
+           std::any_of(polled_.begin(), polled_.end(),
+                       [](const Polled& polled) { return polled.io->ready(); });
+}
+
 void Worker::sleep(std::uint64_t nanoseconds) noexcept {
     const std::uint32_t reader = options_.id.value;
     const auto begin = monotonic_now();
     shared_.epochs.offline(reader);
     wakeup_.prepare_sleep();
-    if (from_host_.size() == 0 && !stop_.load(std::memory_order_acquire)) {
+    if (!has_work() && !stop_.load(std::memory_order_acquire)) {
         epoll_event event;
         const timespec timeout{0, static_cast<long>(nanoseconds)};
         (void)epoll_pwait2(epoll_.get(), &event, 1, &timeout, nullptr);

@@ -6,7 +6,8 @@
 //
 // Idle. `poll`: never sleeps. `adaptive`: a worker without packets for a while sleeps in steps that
 // grow, is offline for RCU meanwhile (so holds nothing up), and is woken by the host thread, by
-// the wait descriptors of its ports where they have one, or by the end of the step.
+// the wait descriptors of its ports where they have one, or by the end of the step. Workers that
+// share a core yield it after each turn without packets, and after a few with.
 //
 // System calls: only to sleep and to wake another thread that sleeps; and what a port back end
 // states for itself (drivers/).
@@ -33,6 +34,7 @@
 #include "dataplane/table/liveness.hh"
 #include "dataplane/table/published.hh"
 #include "dataplane/worker/port_io.hh"
+#include "dataplane/worker/receive_queues.hh"
 #include "dataplane/worker/stack_sample.hh"
 
 namespace wye::worker {
@@ -73,11 +75,23 @@ class Worker {
 
     /// Before start(): this worker's queue pair of the port.
     void add_port(PortId port, std::unique_ptr<PortIo> io);
+    /// Before start(): what it sends by the port; outlives the worker.
+    void add_transmit(PortId port, PortIo& io);
+    /// Before start(): a receive queue that is always this worker's; outlives the worker.
+    void add_receive(PortId port, PortIo& io, table::QueueCounters* counters);
+    /// Before start(), after the others: the queues of which it polls those that it owns.
+    void set_queues(ReceiveQueues& queues);
     /// Before start(): who serves what this worker punts.
     void set_host_wakeup(ring::Wakeup* wakeup) noexcept { shared_.host_wakeup = wakeup; }
 
     /// Fails when the thread cannot be pinned.
     Status start();
+    /// Of one that does not run: where it will. Of one that runs: it goes there; on failure it stays.
+    Status move_to(std::uint32_t core);
+    /// Another worker is on its core.
+    void set_shares_core(bool shares) noexcept {
+        shares_core_.store(shares, std::memory_order_relaxed);
+    }
     /// Ends after the current turn. Frames that are still on hold or in rings stay there until the
     /// end.
     void stop();
@@ -104,11 +118,21 @@ class Worker {
     [[nodiscard]] StackSample& stack_sample() noexcept { return stack_sample_; }
 
   private:
-    struct Attached {
+    struct Attached {  // to send by
         PortId port;
-        std::unique_ptr<PortIo> io;
+        PortIo* io;
     };
-    std::size_t poll_port(Attached& attached) noexcept;
+    struct Polled {  // to receive from
+        PortId port;
+        PortIo* io;
+        ReceiveQueue* queue;  // null: always this worker's
+        table::QueueCounters* counters;
+    };
+    void renew_queues() noexcept;
+    void wait_for(const PortIo& io, bool wait) noexcept;
+    std::size_t poll_port(const Polled& polled) noexcept;
+    void book_lost(PortId port, std::uint32_t lost, table::Reason reason) noexcept;
+    void count_burst(const Polled& polled, std::size_t packets) noexcept;
     std::size_t poll_host() noexcept;
     void poll_held(bool worked) noexcept;
     void transmit_all() noexcept;
@@ -117,6 +141,8 @@ class Worker {
     void tell_others() noexcept;
     void run() noexcept;
     void sleep(std::uint64_t nanoseconds) noexcept;
+    void yield_core(bool worked) noexcept;
+    [[nodiscard]] bool has_work() const noexcept;
     void count_turn(std::uint64_t begin, std::size_t frames) noexcept;
     Status pin();
 
@@ -127,7 +153,14 @@ class Worker {
     ring::Spsc<ring::ResolveRequest> resolves_{kResolveRing};
     ring::Wakeup wakeup_;
     Descriptor epoll_;
+    std::vector<std::unique_ptr<PortIo>> owned_;
     std::vector<Attached> ports_;
+    std::vector<Polled> polled_;  // first those that are always its own
+    std::size_t always_polled_ = 0;
+    ReceiveQueues* queues_ = nullptr;
+    std::uint64_t queues_seen_ = 0;  // the generation by which polled_ was made
+    std::uint64_t burst_began_ = 0;  // cycles: at the turn's begin, or where the last burst ended
+    unsigned turns_without_yield_ = 0;
     std::unique_ptr<std::array<pipeline::PortOutput, pipeline::kMaxPorts>> outputs_;
     // Of the turn. Here, since on the stack they would be filled with their defaults in each.
     std::array<pipeline::Frame, pipeline::kMaxBurst> received_;
@@ -137,6 +170,7 @@ class Worker {
     std::uint64_t next_tick_ = 0;  // cycles
     std::uint64_t tick_ = 0;       // cycles
     StackSample stack_sample_;
+    std::atomic<bool> shares_core_{false};
     std::atomic<bool> stop_{false};
     std::thread thread_;
 };

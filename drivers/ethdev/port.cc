@@ -160,7 +160,7 @@ Status EthdevPort::open_interface() {
 Status EthdevPort::probe_device() {
     std::uint16_t mtu = specification_.mtu.value_or(mtu_);
     if (interface_) mtu = interface_->mtu().value_or(mtu);
-    const Devargs devargs = devargs_of(specification_, queues_, mtu);
+    const Devargs devargs = devargs_of(specification_, wanted_receive_queues(), mtu);
     if (specification_.kind == PortKind::pci) {
         if (rte_eth_dev_get_port_by_name(devargs.name.c_str(), &id_) != 0) {
             return fail(why_not_pci(specification_.pci_address));
@@ -236,16 +236,11 @@ Status EthdevPort::configure() {
     if (const int failed = rte_eth_dev_info_get(id_, &info); failed != 0) {
         return fail("tells nothing about itself: " + words_of(failed));
     }
-    const unsigned most = std::min(info.max_rx_queues, info.max_tx_queues);
-    if (most < queues_) {
-        return fail(
-            fmt::format("has {} queue(s), but each of the {} workers needs one; use fewer "
-                        "workers or another kind of port",
-                        most, queues_));
-    }
+    rx_queues_ = std::min(wanted_receive_queues(), info.max_rx_queues);
+    tx_queues_ = info.max_tx_queues < queues_ ? std::uint16_t{1} : queues_;
     rte_eth_conf conf{};
     if (specification_.kind == PortKind::pci) conf.rxmode.mtu = mtu_;
-    const DeviceUse use = choose_use(info, queues_);
+    const DeviceUse use = choose_use(info, rx_queues_);
     conf.txmode.offloads = use.transmit_offloads;
     conf.rxmode.offloads = use.receive_offloads;
     filters_vlans_ = is_virtual_function(specification_, info) &&
@@ -255,10 +250,16 @@ Status EthdevPort::configure() {
         conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
         conf.rx_adv_conf.rss_conf.rss_hf = use.spread_by;
     }
-    const int failed = rte_eth_dev_configure(id_, queues_, queues_, &conf);
+    const int failed = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
     if (failed == 0) return {};
-    return fail(fmt::format("does not take {} queue(s) with an MTU of {}: {}", queues_, mtu_,
-                            words_of(failed)));
+    return fail(
+        fmt::format("does not take {} queues to receive and {} to send with an MTU of {}: {}",
+                    rx_queues_, tx_queues_, mtu_, words_of(failed)));
+}
+
+std::uint16_t EthdevPort::wanted_receive_queues() const {
+    return specification_.spread ? std::uint16_t{1}
+                                 : std::max(queues_, specification_.receive_queues);
 }
 
 Status EthdevPort::setup_queues(MbufPool& pool) {
@@ -268,9 +269,14 @@ Status EthdevPort::setup_queues(MbufPool& pool) {
         return fail("takes no such queues: " + words_of(failed));
     }
     const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
-    for (std::uint16_t queue = 0; queue < queues_; ++queue) {
-        int failed = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pool.mempool());
-        if (failed == 0) failed = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr);
+    for (std::uint16_t queue = 0; queue < std::max(rx_queues_, tx_queues_); ++queue) {
+        int failed = 0;
+        if (queue < rx_queues_) {
+            failed = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pool.mempool());
+        }
+        if (failed == 0 && queue < tx_queues_) {
+            failed = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr);
+        }
         if (failed != 0) return fail(fmt::format("queue {}: {}", queue, words_of(failed)));
     }
     return {};
@@ -303,7 +309,7 @@ std::string EthdevPort::description() const {
     rte_eth_dev_info info{};
     if (specification_.kind != PortKind::pci || rte_eth_dev_info_get(id_, &info) != 0) return {};
     return fmt::format("port \"{}\": {}", specification_.name.view(),
-                       describe_use(id_, choose_use(info, queues_), queues_));
+                       describe_use(id_, choose_use(info, rx_queues_), rx_queues_));
 }
 
 std::vector<std::string> EthdevPort::set_vlans(std::span<const std::uint16_t> vlans) {

@@ -31,6 +31,8 @@ class EthdevPort final : public Port {
 
     Status start(MbufPool& pool) override;
     void stop() override;
+    [[nodiscard]] std::uint16_t receive_queues() const override { return rx_queues_; }
+    [[nodiscard]] std::uint16_t transmit_queues() const override { return tx_queues_; }
     [[nodiscard]] std::unique_ptr<worker::PortIo> queue(std::uint16_t index) override;
 
     [[nodiscard]] const PortSpecification& specification() const override { return specification_; }
@@ -52,7 +54,9 @@ class EthdevPort final : public Port {
     [[nodiscard]] Error error(const std::string& text) const;
 
     PortSpecification specification_;
-    std::uint16_t queues_;
+    [[nodiscard]] std::uint16_t wanted_receive_queues() const;
+    std::uint16_t queues_;  // workers
+    std::uint16_t rx_queues_ = 0, tx_queues_ = 0;
     std::uint16_t id_ = 0xffff;  // DPDK's number
     std::uint16_t mtu_ = 1500;
     std::string device_;  // its name in DPDK, once probed

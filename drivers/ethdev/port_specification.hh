@@ -51,6 +51,8 @@ struct PortSpecification {
     std::optional<std::uint16_t> mtu;  // of the IP packet; none: what the device has
     XdpSpecification xdp;              // af_xdp
     bool promiscuous = true;
+    bool spread = false;               // one receive queue, shared out among workers in software
+    std::uint16_t receive_queues = 0;  // at least so many, if the device has them; 0: one a worker
     std::uint16_t rx_descriptors = 512;
     std::uint16_t tx_descriptors = 512;
 };

@@ -27,6 +27,12 @@ class XdpPort final : public Port {
 
     Status start(MbufPool& pool) override;
     void stop() override;
+    [[nodiscard]] std::uint16_t receive_queues() const override {
+        return static_cast<std::uint16_t>(workers_);
+    }
+    [[nodiscard]] std::uint16_t transmit_queues() const override { return receive_queues(); }
+    /// Both halves of a socket share its buffers and what it has sent.
+    [[nodiscard]] bool pairs_apart() const override { return false; }
     [[nodiscard]] std::unique_ptr<worker::PortIo> queue(std::uint16_t index) override;
     [[nodiscard]] const PortSpecification& specification() const override { return specification_; }
     [[nodiscard]] std::uint16_t mtu() const override { return mtu_; }

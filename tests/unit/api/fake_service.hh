@@ -28,6 +28,12 @@ class FakeService final : public Service {
         }
         return {true, changes, {}};
     }
+    Reply worker(const WorkerRequest& request) override {
+        asked_worker = request;
+        return {true,
+                nlohmann::json::array({{{"change", "added"}, {"kind", "worker"}, {"name", "1"}}}),
+                {}};
+    }
     Reply show(const std::string& what, const nlohmann::json& filter) override {
         shown_what = what;
         shown_filter = filter;
@@ -38,6 +44,7 @@ class FakeService final : public Service {
     std::string applied_file, applied_text, shown_what;
     nlohmann::json shown_filter, changes = nlohmann::json::array();
     std::map<std::string, nlohmann::json> rows;
+    WorkerRequest asked_worker;
 };
 
 /// A directory with the server's socket in it, as an instance "one"; served until destruction.

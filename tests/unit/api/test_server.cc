@@ -156,8 +156,8 @@ TEST(Server, RefusesGarbageInWordsAndGoesOn) {
     refused("hello", "no JSON object");
     refused("[1]", "no JSON object");
     refused(std::string(100000, '['), "no JSON object");
-    refused("{\"call\":\"stop\"}", "must be apply or show");
-    refused("{\"call\":1}", "must be apply or show");
+    refused("{\"call\":\"stop\"}", "must be apply, show or worker");
+    refused("{\"call\":1}", "must be apply, show or worker");
     refused("{\"call\":\"show\"}", "no show");
     refused("{\"call\":\"show\",\"what\":\"cats\"}", "no show cats");
     refused("{\"call\":\"show\",\"what\":\"cats\\ud800\"}", "no JSON object");

@@ -198,7 +198,8 @@ TEST_F(Wyectl, CompletionOffersWhatWyectlTakes) {
     }
     EXPECT_EQ(complete("wyectl show"), all + "--help ");
     EXPECT_EQ(complete("wyectl --socket x"),
-              " apply show host --socket --instance --help --version ");
+              " apply show worker host --socket --instance --help --version ");
+    EXPECT_EQ(complete("wyectl worker"), " add move remove place rebalance --help ");
     EXPECT_EQ(complete("wyectl apply"), " --file --json --help ");
 }
 

@@ -284,16 +284,28 @@ TEST_F(Ethdev, RefusesInWordsWhatIsNotThere) {
     EXPECT_THAT(refused(what), HasSubstr("port \"cap\""));
 }
 
-TEST_F(Ethdev, RefusesMoreWorkersThanQueues) {
+TEST_F(Ethdev, HasAsManyQueuesAsTheDevice) {
     PortSpecification what = specification(PortKind::pcap, "narrow");
     what.tx_file = testing::TempDir() + "wye-drv-narrow.pcap";
     auto port = EthdevPort::probe(what, 3);
     ASSERT_TRUE(port.has_value());
     make_pool();
-    const Status started = (*port)->start(*pool_);
-    ASSERT_FALSE(started.has_value());
-    EXPECT_THAT(started.error().text, HasSubstr("has 1 queue(s), but each of the 3 workers"));
+    ASSERT_TRUE((*port)->start(*pool_).has_value());
+    EXPECT_EQ((*port)->receive_queues(), 1u);
+    EXPECT_EQ((*port)->transmit_queues(), 1u);  // for all
     unlink(what.tx_file.c_str());
+}
+
+TEST_F(Ethdev, ASpreadPortHasOneReceiveQueue) {
+    PortSpecification what = specification(PortKind::vdev, "one");
+    what.devargs = "net_null_spread0";
+    what.spread = true;
+    auto port = EthdevPort::probe(what, 3);
+    ASSERT_TRUE(port.has_value());
+    make_pool();
+    ASSERT_TRUE((*port)->start(*pool_).has_value());
+    EXPECT_EQ((*port)->receive_queues(), 1u);
+    EXPECT_EQ((*port)->transmit_queues(), 3u);
 }
 
 TEST_F(Ethdev, ARingHasAQueueForEachWorker) {
