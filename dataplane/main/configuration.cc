@@ -195,6 +195,37 @@ void read_xdp(StrictYaml& yaml, drivers::XdpSpecification& xdp) {
     }
 }
 
+void read_socket(StrictYaml& yaml, PortSpecification& port) {
+    drivers::SocketSpecification& socket = port.socket;
+    need_text(yaml, "socket", "the path of the socket where the two ends meet", socket.path);
+    const bool good = socket.path.starts_with('/') &&
+                      socket.path.find_first_of(",= ") == std::string::npos &&
+                      socket.path.size() < 108;
+    if (yaml.has("socket") && !good) {
+        yaml.problem("socket",
+                     "should be an absolute path of less than 108 characters without , = "
+                     "and spaces");
+    }
+    yaml.choice("role", {"server", "client"}, [&](std::size_t i) { socket.listens = i == 0; });
+    std::string mode = "0600";
+    yaml.text("socket_mode", mode);
+    const bool octal = mode.size() >= 3 && mode.size() <= 4 &&
+                       mode.find_first_not_of("01234567") == std::string::npos &&
+                       (mode.size() == 3 || mode[0] == '0');
+    if (octal) {
+        socket.mode = static_cast<std::uint16_t>(std::stoul(mode, nullptr, 8));
+    } else {
+        yaml.problem("socket_mode", "should be an octal mode like 0660");
+    }
+    if (port.kind != PortKind::memif) return;
+    yaml.number("id", 0, 0xffffffff, into(socket.id));
+    yaml.number("buffer_bytes", 256, 65535, into(socket.buffer_bytes));
+    yaml.boolean("zero_copy", socket.zero_copy);
+    if (socket.zero_copy && socket.listens) {
+        yaml.problem("zero_copy", "only a client has its buffers where the other end sees them");
+    }
+}
+
 void read_device(StrictYaml& yaml, PortSpecification& port) {
     switch (port.kind) {
         case PortKind::pci:
@@ -223,6 +254,10 @@ void read_device(StrictYaml& yaml, PortSpecification& port) {
             break;
         case PortKind::ring:
             break;
+        case PortKind::memif:
+        case PortKind::vhost_user:
+            read_socket(yaml, port);
+            break;
         case PortKind::vdev:
             need_text(yaml, "devargs", "as DPDK takes it, like \"net_null0,size=64\"",
                       port.devargs);
@@ -243,13 +278,15 @@ PortSpecification read_port(StrictYaml& yaml) {
     } else if (yaml.has("name")) {
         yaml.problem("name", "should be 1 to 31 characters of A-Z a-z 0-9 . _ -");
     }
-    yaml.require("kind", "pci, af_packet, tap, pcap, ring, vdev or af_xdp");
+    yaml.require("kind", "pci, af_packet, tap, pcap, ring, vdev, af_xdp, memif or vhost_user");
     bool known = false;
-    yaml.choice("kind", {"pci", "af_packet", "tap", "pcap", "ring", "vdev", "af_xdp"},
-                [&](std::size_t i) {
-                    port.kind = static_cast<PortKind>(i);
-                    known = true;
-                });
+    yaml.choice(
+        "kind",
+        {"pci", "af_packet", "tap", "pcap", "ring", "vdev", "af_xdp", "memif", "vhost_user"},
+        [&](std::size_t i) {
+            port.kind = static_cast<PortKind>(i);
+            known = true;
+        });
     if (known) read_device(yaml, port);
     yaml.number("mtu", 576, 9216,
                 [&](std::uint64_t mtu) { port.mtu = static_cast<std::uint16_t>(mtu); });
@@ -277,6 +314,10 @@ std::string device_of(const PortSpecification& port) {
         case PortKind::tap:
         case PortKind::af_xdp:
             return "interface " + port.interface;
+        case PortKind::memif:
+            return fmt::format("interface {} on socket {}", port.socket.id, port.socket.path);
+        case PortKind::vhost_user:
+            return "socket " + port.socket.path;
         case PortKind::vdev:
             return "device " + port.devargs.substr(0, port.devargs.find(','));
         case PortKind::pcap:

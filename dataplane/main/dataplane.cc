@@ -136,6 +136,9 @@ Outcome<void> Dataplane::Parts::start_environment() {
     options.plugins = configuration.eal_drivers;
     for (const PortSpecification& port : configuration.ports) {
         if (port.kind == PortKind::pci) options.pci_addresses.push_back(port.pci_address);
+        if (port.kind == PortKind::memif && port.socket.zero_copy) {
+            options.single_file_segments = true;
+        }
     }
     const auto started = drivers::start_eal(options);
     if (!started) return failure(ExitCode::environment, started.error().text);

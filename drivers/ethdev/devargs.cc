@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
+
 namespace wye::drivers {
 namespace {
 
@@ -16,6 +19,20 @@ std::string pcap_files(const PortSpecification& port) {
     if (!port.rx_file.empty()) text += "rx_pcap=" + port.rx_file;
     if (!port.tx_file.empty()) text += (text.empty() ? "" : ",") + ("tx_pcap=" + port.tx_file);
     if (port.repeat) text += ",infinite_rx=1";
+    return text;
+}
+
+/// Rings as powers of two; the driver's own sockets would be abstract ones, which anybody may use.
+std::string memif_arguments(const PortSpecification& port, std::uint16_t mtu) {
+    const SocketSpecification& socket = port.socket;
+    // DPDK 22.11's driver damages frames now and then that lie in more than one buffer.
+    const std::uint32_t whole = std::bit_ceil(mtu + 14u + 8u);
+    const std::uint32_t buffer = socket.buffer_bytes == 0 ? whole : socket.buffer_bytes;
+    std::string text =
+        fmt::format("role={},id={},socket={},socket-abstract=no,bsize={},rsize={}",
+                    socket.listens ? "server" : "client", socket.id, socket.path, buffer,
+                    std::bit_width(std::max(port.rx_descriptors, port.tx_descriptors)) - 1);
+    if (socket.zero_copy) text += ",zero-copy=yes";
     return text;
 }
 
@@ -47,6 +64,12 @@ Devargs devargs_of(const PortSpecification& port, std::uint16_t queues, std::uin
             return {"net_ring_" + name, ""};
         case PortKind::af_xdp:
             break;  // no device of DPDK
+        case PortKind::memif:
+            return {"net_memif_" + name, memif_arguments(port, mtu)};
+        case PortKind::vhost_user:
+            return {"net_vhost_" + name,
+                    fmt::format("iface={},queues={},client={}", port.socket.path, queues,
+                                port.socket.listens ? 0 : 1)};
         case PortKind::vdev: {
             const auto comma = port.devargs.find(',');
             if (comma == std::string::npos) return {port.devargs, ""};

@@ -44,6 +44,7 @@ std::vector<std::string> arguments(const EalOptions& options, bool hugepages,
     } else {
         list.insert(list.end(), {"--no-huge", "--no-shconf"});
     }
+    if (options.single_file_segments) list.emplace_back("--single-file-segments");
     if (options.pci_addresses.empty()) list.emplace_back("--no-pci");
     for (const std::string& address : options.pci_addresses) {
         list.insert(list.end(), {"-a", address});

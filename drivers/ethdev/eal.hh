@@ -21,6 +21,7 @@ struct EalOptions {
     std::uint32_t megabytes = 128;
     std::vector<std::string> plugins;        // shared objects with further poll-mode drivers
     std::vector<std::string> pci_addresses;  // the only PCI devices that are looked at
+    bool single_file_segments = false;       // memif with zero-copy needs it
 };
 
 struct EalReport {

@@ -41,12 +41,40 @@ inline bool insert_tag(rte_mbuf* mbuf, std::uint16_t type, std::uint16_t tci) no
     return true;
 }
 
-/// Tags in the bytes, everything in one piece. False: that cannot be done (the caller frees it).
-inline bool normalize(rte_mbuf* mbuf) noexcept {
+/// The chain's bytes in one buffer of its pool, which has room for the longest frame, in place of the
+/// chain. Null: no buffer is left, or they are too long; the chain is still there.
+inline rte_mbuf* gather(rte_mbuf* chain) noexcept {
+    if (chain->pkt_len > UINT16_MAX) return nullptr;
+    rte_mbuf* whole = rte_pktmbuf_alloc(chain->pool);
+    if (whole == nullptr) return nullptr;
+    char* to = rte_pktmbuf_append(whole, static_cast<std::uint16_t>(chain->pkt_len));
+    if (to == nullptr) {
+        rte_pktmbuf_free(whole);
+        return nullptr;
+    }
+    for (const rte_mbuf* segment = chain; segment != nullptr; segment = segment->next) {
+        std::memcpy(to, rte_pktmbuf_mtod(segment, const char*), segment->data_len);
+        to += segment->data_len;
+    }
+    whole->ol_flags = chain->ol_flags;
+    whole->vlan_tci = chain->vlan_tci;
+    whole->vlan_tci_outer = chain->vlan_tci_outer;
+    rte_pktmbuf_free(chain);
+    return whole;
+}
+
+/// Tags in the bytes, everything in one piece, which may be another buffer. False: that cannot be
+/// done (the caller frees it).
+inline bool normalize(rte_mbuf*& mbuf) noexcept {
     constexpr std::uint64_t kStripped = RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_QINQ_STRIPPED;
     if (mbuf->nb_segs == 1 && (mbuf->ol_flags & kStripped) == 0) [[likely]]
         return true;
-    if (mbuf->nb_segs > 1 && rte_pktmbuf_linearize(mbuf) != 0) return false;
+    // In place where the first buffer has room for the rest.
+    if (mbuf->nb_segs > 1 && rte_pktmbuf_linearize(mbuf) != 0) {
+        rte_mbuf* whole = gather(mbuf);
+        if (whole == nullptr) return false;
+        mbuf = whole;
+    }
     if ((mbuf->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0 &&
         !insert_tag(mbuf, RTE_ETHER_TYPE_VLAN, mbuf->vlan_tci)) {
         return false;

@@ -4,6 +4,7 @@
 #include <rte_bus_vdev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 
 #include "drivers/ethdev/capabilities.hh"
 #include "drivers/ethdev/devargs.hh"
+#include "drivers/ethdev/local_socket.hh"
 #include "drivers/ethdev/mbuf_frame.hh"
 
 namespace wye::drivers {
@@ -71,6 +73,10 @@ class EthdevQueue final : public worker::PortIo {
     std::uint16_t port_;
     std::uint16_t queue_;
 };
+
+bool has_socket(const PortSpecification& port) {
+    return port.kind == PortKind::memif || port.kind == PortKind::vhost_user;
+}
 
 std::string words_of(int error) {
     return rte_strerror(error < 0 ? -error : error);
@@ -158,6 +164,15 @@ Status EthdevPort::open_interface() {
 }
 
 Status EthdevPort::probe_device() {
+    std::optional<PrivateFiles> for_socket;
+    if (has_socket(specification_)) {
+        for_socket.emplace();
+        const int type = specification_.kind == PortKind::memif ? SOCK_SEQPACKET : SOCK_STREAM;
+        if (specification_.socket.listens) {
+            auto room = make_room_for_socket(specification_.socket.path, type);
+            if (!room) return room;
+        }
+    }
     std::uint16_t mtu = specification_.mtu.value_or(mtu_);
     if (interface_) mtu = interface_->mtu().value_or(mtu);
     const Devargs devargs = devargs_of(specification_, wanted_receive_queues(), mtu);
@@ -218,12 +233,20 @@ std::uint32_t EthdevPort::buffer_bytes() const {
 }
 
 Status EthdevPort::start(MbufPool& pool) {
+    std::optional<PrivateFiles> for_socket;
+    if (has_socket(specification_)) for_socket.emplace();
     const Status done = configure().and_then([&] { return setup_queues(pool); }).and_then([&] {
         const int failed = rte_eth_dev_start(id_);
         return failed == 0 ? Status{} : Status(fail("does not start: " + words_of(failed)));
     });
     if (!done) return tl::unexpected(error(done.error().text));
     started_ = true;
+    if (has_socket(specification_) && specification_.socket.listens) {
+        const SocketSpecification& socket = specification_.socket;
+        if (auto set = set_socket_mode(socket.path, socket.mode); !set) {
+            return tl::unexpected(error(set.error().text));
+        }
+    }
     // Where it cannot be switched on it is not needed (pcap, ring).
     if (specification_.promiscuous) (void)rte_eth_promiscuous_enable(id_);
     // A virtual function may have this and no promiscuous mode; neighbour discovery needs it.
@@ -237,7 +260,9 @@ Status EthdevPort::configure() {
         return fail("tells nothing about itself: " + words_of(failed));
     }
     rx_queues_ = std::min(wanted_receive_queues(), info.max_rx_queues);
-    tx_queues_ = info.max_tx_queues < queues_ ? std::uint16_t{1} : queues_;
+    const bool for_all =
+        info.max_tx_queues < queues_ || (has_socket(specification_) && rx_queues_ < queues_);
+    tx_queues_ = for_all ? std::uint16_t{1} : queues_;
     rte_eth_conf conf{};
     if (specification_.kind == PortKind::pci) conf.rxmode.mtu = mtu_;
     const DeviceUse use = choose_use(info, rx_queues_);
@@ -258,8 +283,12 @@ Status EthdevPort::configure() {
 }
 
 std::uint16_t EthdevPort::wanted_receive_queues() const {
-    return specification_.spread ? std::uint16_t{1}
-                                 : std::max(queues_, specification_.receive_queues);
+    if (specification_.spread) return 1;
+    // What the other end does not have of a pair of queues would be sent to nobody.
+    if (has_socket(specification_)) {
+        return std::max(std::uint16_t{1}, specification_.receive_queues);
+    }
+    return std::max(queues_, specification_.receive_queues);
 }
 
 Status EthdevPort::setup_queues(MbufPool& pool) {

@@ -16,6 +16,10 @@ std::string_view port_kind_name(PortKind kind) noexcept {
             return "ring";
         case PortKind::vdev:
             return "vdev";
+        case PortKind::memif:
+            return "memif";
+        case PortKind::vhost_user:
+            return "vhost_user";
         case PortKind::af_xdp:
             return "af_xdp";
     }

@@ -19,6 +19,8 @@ enum class PortKind : std::uint8_t {
     ring,       // what is transmitted is received again: tests in one process
     vdev,       // any virtual device of DPDK, by its arguments as they are
     af_xdp,  // a Linux interface that the kernel keeps: the router's share, through AF_XDP sockets
+    memif,   // shared memory with another process, which speaks libmemif's protocol
+    vhost_user,  // a virtual machine's or container's virtio device, through shared memory
 };
 
 [[nodiscard]] std::string_view port_kind_name(PortKind kind) noexcept;
@@ -36,6 +38,17 @@ struct XdpSpecification {
     ZeroCopy zero_copy = ZeroCopy::automatic;
 };
 
+/// memif, vhost_user: how the two ends meet.
+struct SocketSpecification {
+    std::string path;
+    bool listens = true;        // memif: role server; else the other end does
+    std::uint16_t mode = 0600;  // of the socket, where the port listens
+    std::uint32_t id = 0;       // memif: of the interface, on its socket
+    std::uint16_t buffer_bytes =
+        0;                   // memif, where it connects: of a shared buffer; 0: a whole frame
+    bool zero_copy = false;  // memif, where it connects: buffers are the pool's own
+};
+
 struct PortSpecification {
     ObjectName name;
     PortKind kind = PortKind::af_packet;
@@ -50,6 +63,7 @@ struct PortSpecification {
     bool repeat = false;               // pcap: receive the file's frames over and over
     std::optional<std::uint16_t> mtu;  // of the IP packet; none: what the device has
     XdpSpecification xdp;              // af_xdp
+    SocketSpecification socket;        // memif, vhost_user
     bool promiscuous = true;
     bool spread = false;               // one receive queue, shared out among workers in software
     std::uint16_t receive_queues = 0;  // at least so many, if the device has them; 0: one a worker
