@@ -44,6 +44,9 @@ class Port {
     [[nodiscard]] virtual std::uint32_t buffer_bytes() const = 0;
     [[nodiscard]] virtual net::MacAddress mac() const = 0;
     [[nodiscard]] virtual bool link_up() const = 0;
+    /// Ten times a second, by the control thread: sees that the device was reset or removed, takes it
+    /// out of service once no worker uses it, takes it again when it is back. What happened, in words.
+    virtual std::vector<std::string> tend() { return {}; }
     /// The outer tags that vports have: a virtual function is to let them through. What it refuses, in
     /// words.
     virtual std::vector<std::string> set_vlans(std::span<const std::uint16_t>) { return {}; }

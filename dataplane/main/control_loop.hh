@@ -20,7 +20,7 @@ namespace wye::dataplane {
 /// A port whose link is watched.
 struct WatchedPort {
     PortId id;
-    std::function<bool()> link_up;
+    std::function<bool()> link_up;  // sees first to a device that was lost
     bool was_up = true;
     /// Tells the device which outer tags the vports on it have.
     std::function<void(const std::vector<std::uint16_t>&)> set_vlans;

@@ -315,7 +315,12 @@ std::vector<WatchedPort> Dataplane::Parts::watched_ports() const {
     std::vector<WatchedPort> watched;
     for (std::size_t i = 0; i < ports.size(); ++i) {
         Port* port = ports[i].get();
-        watched.push_back({port_ids[i], [port] { return port->link_up(); }, port->link_up(),
+        watched.push_back({port_ids[i],
+                           [port] {
+                               for (const std::string& said : port->tend()) say(said);
+                               return port->link_up();
+                           },
+                           port->link_up(),
                            [port](const std::vector<std::uint16_t>& vlans) {
                                for (const std::string& said : port->set_vlans(vlans)) say(said);
                            }});
@@ -355,6 +360,17 @@ void raise_descriptor_limit() {
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// A PCI device that comes back is given our memory anew, when the right to lock it is gone.
+void raise_locked_limit(const Configuration& configuration) {
+    const auto& ports = configuration.ports;
+    if (std::none_of(ports.begin(), ports.end(),
+                     [](const PortSpecification& port) { return port.kind == PortKind::pci; })) {
+        return;
+    }
+    const rlimit limit{RLIM_INFINITY, RLIM_INFINITY};
+    (void)setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
 /// The calling thread, and those that it starts, leave the workers' cores to the workers.
@@ -409,6 +425,7 @@ Outcome<std::unique_ptr<Dataplane>> Dataplane::start(const Configuration& config
     parts.lock = std::move(*lock);
     parts.signals = catch_signals();
     raise_descriptor_limit();
+    raise_locked_limit(configuration);
     (void)sched_getaffinity(0, sizeof parts.usable, &parts.usable);
     const auto devices =
         parts.start_environment().and_then([&] { return parts.take_ports(); }).and_then([&] {

@@ -28,13 +28,18 @@ constexpr std::uint32_t kTag = 4;
 /// One queue pair.
 class EthdevQueue final : public worker::PortIo {
   public:
-    EthdevQueue(std::uint16_t port, std::uint16_t queue, std::uint32_t longest_untagged,
+    EthdevQueue(QueueGate& gate, std::uint16_t queue, std::uint32_t longest_untagged,
                 std::uint32_t longest_tagged)
-        : port_(port), queue_(queue) {
+        : gate_(gate), queue_(queue) {
         limit_frames(longest_untagged, longest_tagged);
     }
+    ~EthdevQueue() override { gate_.stop_receiving(); }
+    EthdevQueue(const EthdevQueue&) = delete;
+    EthdevQueue& operator=(const EthdevQueue&) = delete;
 
     std::size_t receive(std::span<Frame> out) noexcept override {
+        if (!usable()) [[unlikely]]
+            return 0;
         std::array<rte_mbuf*, pipeline::kMaxBurst> mbufs;
         const auto wanted = static_cast<std::uint16_t>(std::min(out.size(), mbufs.size()));
         const std::uint16_t n = rte_eth_rx_burst(port_, queue_, mbufs.data(), wanted);
@@ -52,6 +57,16 @@ class EthdevQueue final : public worker::PortIo {
     }
 
     std::size_t transmit(std::span<const Frame> frames) noexcept override {
+        const std::uint16_t device = gate_.begin_sending();
+        if (device == QueueGate::kNone) [[unlikely]]
+            return 0;
+        const std::size_t taken = transmit(device, frames);
+        gate_.end_sending();
+        return taken;
+    }
+
+  private:
+    std::size_t transmit(std::uint16_t device, std::span<const Frame> frames) noexcept {
         std::size_t taken = 0;
         while (taken < frames.size()) {
             std::array<rte_mbuf*, pipeline::kMaxBurst> mbufs;
@@ -62,15 +77,21 @@ class EthdevQueue final : public worker::PortIo {
                     break;
                 mbufs[n++] = mbuf;
             }
-            const std::uint16_t sent = rte_eth_tx_burst(port_, queue_, mbufs.data(), n);
+            const std::uint16_t sent = rte_eth_tx_burst(device, queue_, mbufs.data(), n);
             taken += sent;
             if (sent < mbufs.size()) break;
         }
         return taken;
     }
+    /// False: the device is gone, for now.
+    bool usable() noexcept {
+        if (gate_.changed(port_)) [[unlikely]]
+            port_ = gate_.follow();
+        return port_ != QueueGate::kNone;
+    }
 
-  private:
-    std::uint16_t port_;
+    QueueGate& gate_;
+    std::uint16_t port_ = QueueGate::kNone;  // DPDK's number of the device, of who receives
     std::uint16_t queue_;
 };
 
@@ -122,11 +143,15 @@ bool is_virtual_function(const PortSpecification& specification, const rte_eth_d
 }  // namespace
 
 EthdevPort::EthdevPort(PortSpecification specification, std::uint16_t queues)
-    : specification_(std::move(specification)), queues_(queues) {}
+    : specification_(std::move(specification)), queues_(queues) {
+    const std::uint16_t pairs = std::max(queues_, specification_.receive_queues);
+    for (std::uint16_t i = 0; i < pairs; ++i) gates_.push_back(std::make_unique<QueueGate>());
+}
 
 EthdevPort::~EthdevPort() {
     stop();
     if (device_.empty()) return;
+    stop_listening();
     (void)rte_eth_dev_close(id_);
     if (specification_.kind != PortKind::pci) (void)rte_vdev_uninit(device_.c_str());
 }
@@ -233,6 +258,7 @@ std::uint32_t EthdevPort::buffer_bytes() const {
 }
 
 Status EthdevPort::start(MbufPool& pool) {
+    pool_ = &pool;
     std::optional<PrivateFiles> for_socket;
     if (has_socket(specification_)) for_socket.emplace();
     const Status done = configure().and_then([&] { return setup_queues(pool); }).and_then([&] {
@@ -251,6 +277,10 @@ Status EthdevPort::start(MbufPool& pool) {
     if (specification_.promiscuous) (void)rte_eth_promiscuous_enable(id_);
     // A virtual function may have this and no promiscuous mode; neighbour discovery needs it.
     if (filters_vlans_) (void)rte_eth_allmulticast_enable(id_);
+    (void)ask_for_vlans();  // in bring_back() what is refused was told before
+    listen();
+    condition_ = Condition::running;
+    for (const auto& gate : gates_) gate->open(id_);
     return {};
 }
 
@@ -270,6 +300,8 @@ Status EthdevPort::configure() {
     conf.rxmode.offloads = use.receive_offloads;
     filters_vlans_ = is_virtual_function(specification_, info) &&
                      (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) != 0;
+    // Found in the virtual lab: this one's PF resets it without a word that DPDK hears.
+    asks_for_reset_ = filters_vlans_ && std::string_view(info.driver_name) == "net_e1000_igb_vf";
     if (filters_vlans_) conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
     if (use.spread_by != 0) {
         conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -322,7 +354,7 @@ std::unique_ptr<worker::PortIo> EthdevPort::queue(std::uint16_t index) {
     // 802.1Q tag above the MTU. Other devices have room for two tags.
     const std::uint32_t untagged = interface_ ? mtu_ + kEthernet : longest_frame();
     const std::uint32_t tagged = interface_ ? untagged + kTag : longest_frame();
-    return std::make_unique<EthdevQueue>(id_, index, untagged, tagged);
+    return std::make_unique<EthdevQueue>(*gates_[index], index, untagged, tagged);
 }
 
 net::MacAddress EthdevPort::mac() const {
@@ -342,13 +374,20 @@ std::string EthdevPort::description() const {
 }
 
 std::vector<std::string> EthdevPort::set_vlans(std::span<const std::uint16_t> vlans) {
+    wanted_vlans_.assign(1, 0);
+    wanted_vlans_.insert(wanted_vlans_.end(), vlans.begin(), vlans.end());
+    return ask_for_vlans();
+}
+
+std::vector<std::string> EthdevPort::ask_for_vlans() {
     if (!started_ || !filters_vlans_) return {};
-    std::vector<std::string> problems = vlans_.follow(id_, vlans);
+    std::vector<std::string> problems = vlans_.follow(id_, wanted_vlans_);
     for (std::string& problem : problems) problem = error(problem).text;
     return problems;
 }
 
 bool EthdevPort::link_up() const {
+    if (condition_ != Condition::running) return false;
     if (interface_) return interface_->running();
     rte_eth_link link{};
     return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;

@@ -5,6 +5,7 @@
 // kernel then refuses without telling, so such a frame counts as transmitted. pcap writes a file.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,16 +13,21 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/base/clock.hh"
 #include "dataplane/base/result.hh"
 #include "dataplane/net/address.hh"
 #include "dataplane/worker/port_io.hh"
 #include "drivers/ethdev/kernel_interface.hh"
 #include "drivers/ethdev/mbuf_pool.hh"
 #include "drivers/ethdev/port_specification.hh"
+#include "drivers/ethdev/queue_gate.hh"
 #include "drivers/ethdev/vlan_filter.hh"
 #include "drivers/port.hh"
 
 namespace wye::drivers {
+
+/// How a device was lost.
+enum class Loss : std::uint8_t { none, reset, removed };
 
 class EthdevPort final : public Port {
   public:
@@ -43,6 +49,9 @@ class EthdevPort final : public Port {
     [[nodiscard]] bool link_up() const override;
     [[nodiscard]] std::string description() const override;
     std::vector<std::string> set_vlans(std::span<const std::uint16_t> vlans) override;
+    std::vector<std::string> tend() override;
+    /// What the device's events call, on any thread; tend() sees to it.
+    void lose(Loss loss) noexcept { loss_ = loss; }
 
   private:
     EthdevPort(PortSpecification specification, std::uint16_t queues);
@@ -51,7 +60,21 @@ class EthdevPort final : public Port {
     Status find_mtu();
     Status configure();
     Status setup_queues(MbufPool& pool);
+    std::vector<std::string> ask_for_vlans();
     [[nodiscard]] Error error(const std::string& text) const;
+    // recovery.cc
+    enum class Condition : std::uint8_t {
+        running,
+        closing,  // workers are asked to leave the queues
+        away,     // no device
+    };
+    void listen();
+    void stop_listening();
+    std::vector<std::string> look();
+    [[nodiscard]] bool was_reset_silently();
+    void put_away();
+    std::vector<std::string> bring_back();
+    std::vector<std::string> say_once(const std::string& text);
 
     PortSpecification specification_;
     [[nodiscard]] std::uint16_t wanted_receive_queues() const;
@@ -61,7 +84,17 @@ class EthdevPort final : public Port {
     std::uint16_t mtu_ = 1500;
     std::string device_;  // its name in DPDK, once probed
     std::optional<KernelInterface> interface_;
+    std::vector<std::unique_ptr<QueueGate>> gates_;  // one a queue pair
+    MbufPool* pool_ = nullptr;                       // of start()
+    Condition condition_ = Condition::running;
+    std::atomic<Loss> loss_{Loss::none};
+    Nanoseconds next_try_{0};
+    std::string driver_;  // the kernel's, of a PCI device: vfio-pci
+    std::string said_;    // the last problem that was told
     VlanFilter vlans_;
+    std::vector<std::uint16_t> wanted_vlans_{0};
+    bool asks_for_reset_ = false;  // its driver does not tell of one
+    Nanoseconds next_question_{0};
     bool filters_vlans_ = false;
     bool started_ = false;
 };

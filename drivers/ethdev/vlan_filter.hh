@@ -17,10 +17,16 @@ class VlanFilter {
     /// words. What the device refused is asked for again only after it was not wanted for a while.
     std::vector<std::string> follow(std::uint16_t port, std::span<const std::uint16_t> wanted);
     /// The device was reset: it lets none through.
-    void forget() { asked_.clear(); }
+    void forget() {
+        asked_.clear();
+        granted_.clear();
+    }
+    /// Asks for one again that was granted. False: the device does not know it any more, or its PF does
+    /// not answer; so it was reset.
+    [[nodiscard]] bool still_granted(std::uint16_t port) const;
 
   private:
-    std::set<std::uint16_t> asked_;
+    std::set<std::uint16_t> asked_, granted_;
 };
 
 }  // namespace wye::drivers

@@ -151,6 +151,7 @@ def make_others() -> None:
         ip link set pf1 netns far
         ip -n far link set lo up
         ip netns exec far sysctl -qw net.ipv6.conf.default.accept_dad=0
+        ip netns exec far ethtool -K pf1 tx off tso off gso off gro off
         ip -n far link set pf1 up
         ip -n far address add 192.0.2.2/30 dev pf1
         ip -n far address add 2001:db8:c6::2/64 dev pf1

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +21,7 @@
 #include "drivers/ethdev/eal.hh"
 #include "drivers/ethdev/hugepages.hh"
 #include "drivers/ethdev/port.hh"
+#include "drivers/ethdev/queue_gate.hh"
 
 namespace {
 
@@ -260,6 +262,82 @@ TEST_F(Ethdev, RawDeviceArgumentsMakeADevice) {
     ASSERT_GE(frames.size(), 32u);
     EXPECT_EQ(frames[0].length, 64u);
     release(frames);
+}
+
+TEST_F(Ethdev, ADeviceThatIsTakenAwayComesBackWhenNobodyUsesIt) {
+    std::unique_ptr<EthdevPort> port;
+    PortSpecification what = specification(PortKind::vdev, "comes-and-goes");
+    what.devargs = "net_null8,size=64";
+    const auto io = start(what, port);
+    ASSERT_NE(io, nullptr);
+    std::array<Frame, 32> frames;
+    const auto receive = [&] {
+        const std::size_t n = io->receive(frames);
+        pool_->release(std::span(frames).first(n));
+        return n;
+    };
+    EXPECT_GT(receive(), 0u);
+    EXPECT_TRUE(port->tend().empty());
+    port->lose(Loss::removed);
+    ASSERT_EQ(port->tend().size(), 1u);
+    EXPECT_FALSE(port->link_up()) << "before the worker has left it";
+    EXPECT_TRUE(port->tend().empty()) << "the worker has not left it";
+    EXPECT_EQ(receive(), 0u);
+    // Now it may go. What is to be sent meanwhile stays with the caller.
+    EXPECT_TRUE(port->tend().empty());
+    Frame out;
+    ASSERT_TRUE(pool_->allocate(out));
+    EXPECT_EQ(io->transmit({&out, 1}), 0u);
+    pool_->release({&out, 1});
+    EXPECT_EQ(pool_->in_use(), 0u) << "its queues gave back their buffers";
+    EXPECT_FALSE(port->link_up());
+    const auto words = port->tend();
+    ASSERT_EQ(words.size(), 1u);
+    EXPECT_THAT(words[0], testing::HasSubstr("is back"));
+    EXPECT_TRUE(port->link_up());
+    EXPECT_GT(receive(), 0u);
+}
+
+/// A worker that never stops, and a device that comes and goes as fast as it can.
+TEST_F(Ethdev, WorkersNeverUseADeviceThatIsAway) {
+    QueueGate gate;
+    std::atomic<int> device{0};  // 0: away; else its number
+    std::atomic<bool> stop{false};
+    std::atomic<std::uint64_t> wrong{0}, used{0};
+    std::thread worker([&] {
+        std::uint16_t mine = QueueGate::kNone;
+        while (!stop) {
+            if (gate.changed(mine)) mine = gate.follow();
+            if (mine == QueueGate::kNone) continue;
+            wrong += device.load(std::memory_order_relaxed) != mine;
+            ++used;
+        }
+        gate.stop_receiving();
+    });
+    std::thread sender([&] {
+        while (!stop) {
+            const std::uint16_t mine = gate.begin_sending();
+            if (mine == QueueGate::kNone) continue;
+            wrong += device.load(std::memory_order_relaxed) != mine;
+            gate.end_sending();
+        }
+    });
+    for (int i = 1; i <= 5000; ++i) {
+        const auto number = static_cast<std::uint16_t>(1 + i % 1000);
+        device = number;
+        gate.open(number);
+        // Now and then it is used for sure; else it may be gone before the worker has seen it.
+        const std::uint64_t before = used;
+        while (i % 16 == 0 && used == before) std::this_thread::yield();
+        gate.close();
+        while (!gate.closed()) std::this_thread::yield();
+        device = 0;
+    }
+    stop = true;
+    worker.join();
+    sender.join();
+    EXPECT_EQ(wrong, 0u);
+    EXPECT_GT(used, 0u);
 }
 
 TEST_F(Ethdev, RefusesInWordsWhatIsNotThere) {
