@@ -217,10 +217,16 @@ void read_socket(StrictYaml& yaml, PortSpecification& port) {
     } else {
         yaml.problem("socket_mode", "should be an octal mode like 0660");
     }
+    if (!socket.listens && yaml.has("socket_mode")) {
+        yaml.problem("socket_mode", "says nothing in a client: the other end makes the socket");
+    }
     if (port.kind != PortKind::memif) return;
     yaml.number("id", 0, 0xffffffff, into(socket.id));
     yaml.number("buffer_bytes", 256, 65535, into(socket.buffer_bytes));
     yaml.boolean("zero_copy", socket.zero_copy);
+    if (socket.listens && yaml.has("buffer_bytes")) {
+        yaml.problem("buffer_bytes", "says nothing in a server: the client makes the buffers");
+    }
     if (socket.zero_copy && socket.listens) {
         yaml.problem("zero_copy", "only a client has its buffers where the other end sees them");
     }
@@ -328,10 +334,31 @@ std::string device_of(const PortSpecification& port) {
     return "";
 }
 
+/// Interfaces of memif may meet on one socket; what speaks another protocol has one of its own.
+class Sockets {
+  public:
+    void add(StrictYaml& yaml, const PortSpecification& port) {
+        const std::string& path = port.socket.path;
+        if (path.empty()) return;
+        const auto [first, added] = first_.emplace(path, Owner{port.kind, yaml.path()});
+        if (added || first->second.kind == port.kind) return;
+        yaml.problem("socket",
+                     fmt::format("{} is also that of {}, of another kind", path, first->second.at));
+    }
+
+  private:
+    struct Owner {
+        PortKind kind;
+        std::string at;
+    };
+    std::map<std::string, Owner> first_;
+};
+
 void read_ports(StrictYaml& yaml, std::vector<PortSpecification>& ports) {
     yaml.require("ports", "a list; see docs/configuration.md");
     std::map<std::string, std::string> names;
     std::map<std::string, std::string> devices;
+    Sockets sockets;
     yaml.mappings("ports", [&](StrictYaml& inner) {
         const PortSpecification port = read_port(inner);
         const std::string name(port.name.view());
@@ -342,6 +369,7 @@ void read_ports(StrictYaml& yaml, std::vector<PortSpecification>& ports) {
         if (!device.empty() && !devices.emplace(device, inner.path()).second) {
             inner.problem(nullptr, fmt::format("{} is also that of {}", device, devices[device]));
         }
+        sockets.add(inner, port);
         ports.push_back(port);
     });
     if (ports.size() > kMostPorts) {

@@ -134,6 +134,93 @@ ports:
             HasSubstr("f:9: ports[6]: interface eth2 is also that of ports[1]")));
 }
 
+TEST(Configuration, APortOnSharedMemoryIsItsOwnersAloneUnlessSaidOtherwise) {
+    const auto result = parse_configuration(R"(workers: [{core: 0}]
+ports:
+  - {name: a, kind: memif, socket: /run/a.sock}
+  - {name: b, kind: memif, socket: /run/a.sock, id: 4294967295, socket_mode: 0660}
+  - {name: c, kind: memif, socket: /run/c.sock, role: client, buffer_bytes: 4096, zero_copy: true}
+  - {name: d, kind: vhost_user, socket: /run/d.sock, role: server, socket_mode: "640"}
+  - {name: e, kind: vhost_user, socket: /run/e.sock, role: client, receive_queues: 2, mtu: 9000}
+)",
+                                            "f");
+    ASSERT_THAT(result.problems, IsEmpty());
+    const auto& ports = result.configuration.ports;
+    ASSERT_EQ(ports.size(), 5u);
+    EXPECT_EQ(ports[0].kind, drivers::PortKind::memif);
+    EXPECT_EQ(ports[0].socket.path, "/run/a.sock");
+    EXPECT_TRUE(ports[0].socket.listens);
+    EXPECT_EQ(ports[0].socket.mode, 0600);
+    EXPECT_EQ(ports[0].socket.id, 0u);
+    EXPECT_EQ(ports[0].socket.buffer_bytes, 0);  // a whole frame
+    EXPECT_FALSE(ports[0].socket.zero_copy);
+    EXPECT_EQ(ports[0].receive_queues, 0);
+    EXPECT_EQ(ports[1].socket.id, 4294967295u);
+    EXPECT_EQ(ports[1].socket.mode, 0660);
+    EXPECT_FALSE(ports[2].socket.listens);
+    EXPECT_EQ(ports[2].socket.buffer_bytes, 4096);
+    EXPECT_TRUE(ports[2].socket.zero_copy);
+    EXPECT_EQ(ports[3].kind, drivers::PortKind::vhost_user);
+    EXPECT_TRUE(ports[3].socket.listens);
+    EXPECT_EQ(ports[3].socket.mode, 0640);
+    EXPECT_FALSE(ports[4].socket.listens);
+    EXPECT_EQ(ports[4].socket.mode, 0600);
+    EXPECT_EQ(ports[4].receive_queues, 2);
+    EXPECT_EQ(ports[4].mtu, 9000);
+}
+
+TEST(Configuration, WhatAPortOnSharedMemoryCannotTakeIsSaid) {
+    const std::string text = R"(workers: [{core: 0}]
+ports:
+  - {name: a, kind: memif}
+  - {name: b, kind: memif, socket: run/b.sock, role: master}
+  - {name: c, kind: memif, socket: "/run/c,id=7", id: 4294967296}
+  - {name: d, kind: memif, socket: "/run/d e", socket_mode: rw, id: -1}
+  - {name: e, kind: memif, socket: /run/e, role: client, buffer_bytes: 255}
+  - {name: f, kind: memif, socket: /run/f, zero_copy: true}
+  - {name: g, kind: memif, socket: /run/g, socket_mode: "1600", zero_copy: perhaps}
+  - {name: h, kind: vhost_user, socket: /run/h, id: 1, buffer_bytes: 2048, zero_copy: true}
+  - {name: i, kind: vhost_user, socket: /run/f, socket_mode: "60"}
+  - {name: j, kind: vhost_user, socket: /run/h, socket_mode: "0680"}
+  - {name: k, kind: memif, socket: /run/e, role: client, buffer_bytes: 65536}
+  - {name: l, kind: vhost_user, socket: /run/l, role: client, socket_mode: "0660"}
+  - {name: m, kind: memif, socket: /run/m, buffer_bytes: 4096}
+  - {name: n, kind: vhost_user, interface: eth0, socket: /run/)" +
+                             std::string(103, 'n') + R"(}
+  - {name: o, kind: memif, socket: /run/)" +
+                             std::string(102, 'o') + R"(, socket_mode: "00600"}
+)";
+    EXPECT_THAT(
+        parse_configuration(text, "f").problems,
+        testing::UnorderedElementsAre(
+            HasSubstr("f:3: ports[0].socket: is missing"),
+            HasSubstr("f:4: ports[1].socket: should be an absolute path of less than 108"),
+            HasSubstr("f:4: ports[1].role: \"master\" should be one of server, client"),
+            HasSubstr("f:5: ports[2].socket: should be an absolute path"),
+            HasSubstr("f:5: ports[2].id: \"4294967296\" should be a number from 0 to 4294967295"),
+            HasSubstr("f:6: ports[3].socket: should be an absolute path"),
+            HasSubstr("f:6: ports[3].socket_mode: should be an octal mode like 0660"),
+            HasSubstr("f:6: ports[3].id: \"-1\" should be a number"),
+            HasSubstr("f:7: ports[4].buffer_bytes: \"255\" should be a number from 256 to 65535"),
+            HasSubstr("f:8: ports[5].zero_copy: only a client"),
+            HasSubstr("f:9: ports[6].socket_mode: should be an octal mode"),
+            HasSubstr("f:9: ports[6].zero_copy: \"perhaps\" should be"),
+            HasSubstr("f:10: ports[7].id: is no key"),
+            HasSubstr("f:10: ports[7].buffer_bytes: is no key"),
+            HasSubstr("f:10: ports[7].zero_copy: is no key"),
+            HasSubstr("f:11: ports[8].socket_mode: should be an octal mode"),
+            HasSubstr("f:11: ports[8].socket: /run/f is also that of ports[5], of another kind"),
+            HasSubstr("f:12: ports[9].socket_mode: should be an octal mode"),
+            HasSubstr("f:12: ports[9]: socket /run/h is also that of ports[7]"),
+            HasSubstr("f:13: ports[10].buffer_bytes: \"65536\" should be a number"),
+            HasSubstr("f:13: ports[10]: interface 0 on socket /run/e is also that of ports[4]"),
+            HasSubstr("f:14: ports[11].socket_mode: says nothing in a client"),
+            HasSubstr("f:15: ports[12].buffer_bytes: says nothing in a server"),
+            HasSubstr("f:16: ports[13].interface: is no key"),
+            HasSubstr("f:16: ports[13].socket: should be an absolute path of less than 108"),
+            HasSubstr("f:17: ports[14].socket_mode: should be an octal mode")));
+}
+
 TEST(Configuration, WhatIsMissingIsSaid) {
     EXPECT_THAT(parse_configuration("{}", "f").problems,
                 ElementsAre(HasSubstr("workers: is missing"), HasSubstr("ports: is missing")));
