@@ -60,6 +60,7 @@ class EthdevPort final : public Port {
     Status find_mtu();
     Status configure();
     Status setup_queues(MbufPool& pool);
+    [[nodiscard]] std::uint16_t wanted_receive_queues() const;
     std::vector<std::string> ask_for_vlans();
     [[nodiscard]] Error error(const std::string& text) const;
     // recovery.cc
@@ -77,26 +78,25 @@ class EthdevPort final : public Port {
     std::vector<std::string> say_once(const std::string& text);
 
     PortSpecification specification_;
-    [[nodiscard]] std::uint16_t wanted_receive_queues() const;
     std::uint16_t queues_;  // workers
     std::uint16_t rx_queues_ = 0, tx_queues_ = 0;
     std::uint16_t id_ = 0xffff;  // DPDK's number
     std::uint16_t mtu_ = 1500;
     std::string device_;  // its name in DPDK, once probed
     std::optional<KernelInterface> interface_;
+    VlanFilter vlans_;
+    std::vector<std::uint16_t> wanted_vlans_{0};
+    bool filters_vlans_ = false;
+    bool started_ = false;
+    // recovery.cc
     std::vector<std::unique_ptr<QueueGate>> gates_;  // one a queue pair
     MbufPool* pool_ = nullptr;                       // of start()
     Condition condition_ = Condition::running;
     std::atomic<Loss> loss_{Loss::none};
-    Nanoseconds next_try_{0};
+    bool asks_for_reset_ = false;  // its driver does not tell of one
+    Nanoseconds next_question_{0}, next_try_{0};
     std::string driver_;  // the kernel's, of a PCI device: vfio-pci
     std::string said_;    // the last problem that was told
-    VlanFilter vlans_;
-    std::vector<std::uint16_t> wanted_vlans_{0};
-    bool asks_for_reset_ = false;  // its driver does not tell of one
-    Nanoseconds next_question_{0};
-    bool filters_vlans_ = false;
-    bool started_ = false;
 };
 
 }  // namespace wye::drivers
