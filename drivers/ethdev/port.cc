@@ -4,7 +4,6 @@
 #include <rte_bus_vdev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -13,7 +12,6 @@
 
 #include "drivers/ethdev/capabilities.hh"
 #include "drivers/ethdev/devargs.hh"
-#include "drivers/ethdev/local_socket.hh"
 #include "drivers/ethdev/mbuf_frame.hh"
 
 namespace wye::drivers {
@@ -192,10 +190,10 @@ Status EthdevPort::probe_device() {
     std::optional<PrivateFiles> for_socket;
     if (has_socket(specification_)) {
         for_socket.emplace();
-        const int type = specification_.kind == PortKind::memif ? SOCK_SEQPACKET : SOCK_STREAM;
         if (specification_.socket.listens) {
-            auto room = make_room_for_socket(specification_.socket.path, type);
-            if (!room) return room;
+            auto claim = SocketClaim::make(specification_.socket.path);
+            if (!claim) return tl::unexpected(claim.error());
+            socket_.emplace(std::move(*claim));
         }
     }
     std::uint16_t mtu = specification_.mtu.value_or(mtu_);
@@ -262,10 +260,11 @@ Status EthdevPort::start(MbufPool& pool) {
     std::optional<PrivateFiles> for_socket;
     if (has_socket(specification_)) for_socket.emplace();
     const Status done = configure().and_then([&] { return setup_queues(pool); }).and_then([&] {
-        const int failed = rte_eth_dev_start(id_);
+        const int failed = connects_memif() ? connect_memif() : rte_eth_dev_start(id_);
         return failed == 0 ? Status{} : Status(fail("does not start: " + words_of(failed)));
     });
     if (!done) return tl::unexpected(error(done.error().text));
+    if (connects_memif()) return {};  // now or later
     started_ = true;
     if (has_socket(specification_) && specification_.socket.listens) {
         const SocketSpecification& socket = specification_.socket;

@@ -18,6 +18,7 @@
 #include "dataplane/net/address.hh"
 #include "dataplane/worker/port_io.hh"
 #include "drivers/ethdev/kernel_interface.hh"
+#include "drivers/ethdev/local_socket.hh"
 #include "drivers/ethdev/mbuf_pool.hh"
 #include "drivers/ethdev/port_specification.hh"
 #include "drivers/ethdev/queue_gate.hh"
@@ -76,6 +77,10 @@ class EthdevPort final : public Port {
     void put_away();
     std::vector<std::string> bring_back();
     std::vector<std::string> say_once(const std::string& text);
+    // memif_client.cc
+    [[nodiscard]] bool connects_memif() const;
+    int connect_memif();
+    std::vector<std::string> keep_memif_connected();
 
     PortSpecification specification_;
     std::uint16_t queues_;  // workers
@@ -84,11 +89,12 @@ class EthdevPort final : public Port {
     std::uint16_t mtu_ = 1500;
     std::string device_;  // its name in DPDK, once probed
     std::optional<KernelInterface> interface_;
+    std::optional<SocketClaim> socket_;  // where it listens
     VlanFilter vlans_;
     std::vector<std::uint16_t> wanted_vlans_{0};
     bool filters_vlans_ = false;
     bool started_ = false;
-    // recovery.cc
+    // recovery.cc, memif_client.cc
     std::vector<std::unique_ptr<QueueGate>> gates_;  // one a queue pair
     MbufPool* pool_ = nullptr;                       // of start()
     Condition condition_ = Condition::running;

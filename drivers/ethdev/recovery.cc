@@ -63,6 +63,7 @@ void EthdevPort::stop_listening() {
 }
 
 std::vector<std::string> EthdevPort::tend() {
+    if (connects_memif()) return keep_memif_connected();
     if (specification_.kind != PortKind::pci && specification_.kind != PortKind::vdev) return {};
     switch (condition_) {
         case Condition::running:

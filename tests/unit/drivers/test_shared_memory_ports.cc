@@ -1,9 +1,11 @@
 // memif and vhost-user ports, jumbo frames, and frames in many pieces. One EAL a process.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <rte_mbuf.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +15,7 @@
 #include <random>
 #include <thread>
 
+#include "dataplane/base/descriptor.hh"
 #include "drivers/ethdev/eal.hh"
 #include "drivers/ethdev/local_socket.hh"
 #include "drivers/ethdev/mbuf_frame.hh"
@@ -168,7 +171,7 @@ TEST_F(SharedMemory, AVhostUserPortListensForItsOwnerAlone) {
     ASSERT_EQ(stat(path_.c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777, 0660u);
     EXPECT_FALSE((*port)->link_up());  // nobody has connected
-    const auto again = make_room_for_socket(path_, SOCK_STREAM);
+    const auto again = make_room_for_socket(path_);
     ASSERT_FALSE(again.has_value());
     EXPECT_THAT(again.error().text, HasSubstr("another process listens"));
 }
@@ -179,13 +182,75 @@ TEST_F(SharedMemory, ASocketOfTheDeadIsReplacedAndAFileIsNot) {
                            path_ + "\")'")
                               .c_str()),
               0);
-    EXPECT_TRUE(make_room_for_socket(path_, SOCK_STREAM).has_value());
+    EXPECT_TRUE(make_room_for_socket(path_).has_value());
     EXPECT_NE(access(path_.c_str(), F_OK), 0);
     ASSERT_EQ(std::system(("touch " + path_).c_str()), 0);
-    const auto refused = make_room_for_socket(path_, SOCK_STREAM);
+    const auto refused = make_room_for_socket(path_);
     ASSERT_FALSE(refused.has_value());
     EXPECT_THAT(refused.error().text, HasSubstr("no socket"));
     unlink(path_.c_str());
+}
+
+/// Bound and listening, as the other end's socket.
+class Listener {
+  public:
+    Listener(const std::string& path, int type) : socket_(socket(AF_UNIX, type, 0)) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+        EXPECT_EQ(bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+        EXPECT_EQ(listen(socket_.get(), 1), 0);
+    }
+    [[nodiscard]] bool somebody_connected() const {
+        pollfd one{socket_.get(), POLLIN, 0};
+        return poll(&one, 1, 20) > 0;
+    }
+
+  private:
+    Descriptor socket_;
+};
+
+TEST_F(SharedMemory, WhoListensIsNotDisturbedByBeingLookedAt) {
+    EXPECT_FALSE(is_listened_on(path_));
+    for (const int type : {SOCK_STREAM, SOCK_SEQPACKET}) {
+        {
+            const Listener listener(path_, type);
+            EXPECT_TRUE(is_listened_on(path_));
+            EXPECT_FALSE(make_room_for_socket(path_).has_value());
+            EXPECT_FALSE(listener.somebody_connected());
+        }
+        EXPECT_FALSE(is_listened_on(path_));  // the file is still there
+        EXPECT_TRUE(make_room_for_socket(path_).has_value());
+    }
+}
+
+TEST_F(SharedMemory, InterfacesOfMemifShareASocket) {
+    PortSpecification seven = specification(PortKind::memif, "seven", true);
+    seven.socket.id = 7;
+    auto one = EthdevPort::probe(specification(PortKind::memif, "one", true), 1);
+    ASSERT_TRUE(one.has_value()) << one.error().text;
+    {
+        auto other = EthdevPort::probe(seven, 1);
+        ASSERT_TRUE(other.has_value()) << other.error().text;
+    }
+    EXPECT_TRUE(is_listened_on(path_));
+    EXPECT_TRUE(EthdevPort::probe(seven, 1).has_value());
+    one->reset();
+    EXPECT_FALSE(is_listened_on(path_));
+}
+
+TEST_F(SharedMemory, AMemifThatConnectsWaitsForItsOtherEnd) {
+    auto client = EthdevPort::probe(specification(PortKind::memif, "client", false), 1);
+    ASSERT_TRUE(client.has_value()) << client.error().text;
+    ASSERT_TRUE((*client)->start(*pool_).has_value());
+    EXPECT_FALSE((*client)->link_up());
+    const auto queue = (*client)->queue(0);
+    Frame got;
+    EXPECT_EQ(queue->receive({&got, 1}), 0u);
+    const Frame frame = filled(Bytes(60));
+    EXPECT_EQ(queue->transmit({&frame, 1}), 0u);
+    pool_->release({&frame, 1});
+    EXPECT_THAT((*client)->tend(), ::testing::IsEmpty());  // not a word while nothing has changed
 }
 
 }  // namespace
