@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -123,6 +124,53 @@ TEST_F(SharedMemory, FramesInPiecesAreTheSameInOne) {
         ASSERT_GE(frame.headroom + (tagged ? 4 : 0), pipeline::kMinHeadroom);
         pool_->release({&frame, 1});
     }
+    EXPECT_EQ(pool_->in_use(), 0u);
+}
+
+/// By a device: the same frames in one piece and in many give the same bytes and the same counts, and
+/// each that no buffer has room for is counted once and given back.
+TEST_F(SharedMemory, FramesInPiecesCountAsInOne) {
+    PortSpecification loop = specification(PortKind::ring, "loop", true);
+    auto port = EthdevPort::probe(loop, 1);
+    ASSERT_TRUE(port.has_value()) << port.error().text;
+    ASSERT_TRUE((*port)->start(*pool_).has_value());
+    const auto queue = (*port)->queue(0);
+    std::uint16_t device = 0;
+    ASSERT_EQ(rte_eth_dev_get_port_by_name("net_ring_loop", &device), 0);
+    struct Counts {
+        std::size_t frames = 0, bytes = 0, not_contiguous = 0;
+        bool operator==(const Counts&) const = default;
+    };
+    Counts in_one, in_pieces, sent, too_long;
+    const auto through = [&](rte_mbuf* mbuf, Counts& counts) {
+        EXPECT_EQ(rte_eth_tx_burst(device, 0, &mbuf, 1), 1u);
+        Frame got;
+        Bytes bytes;
+        if (queue->receive({&got, 1}) == 1) {
+            bytes.assign(got.data, got.data + got.length);
+            pool_->release({&got, 1});
+            ++counts.frames;
+            counts.bytes += bytes.size();
+        }
+        counts.not_contiguous += queue->take_not_contiguous();
+        return bytes;
+    };
+    std::mt19937 random(7);
+    for (int i = 0; i < 1000; ++i) {
+        const Bytes bytes = random_bytes(random, 60 + random() % (kJumbo - 60));
+        ++sent.frames;
+        sent.bytes += bytes.size();
+        ASSERT_EQ(through(mbuf_of(filled(bytes)), in_one), bytes) << i;
+        ASSERT_EQ(through(chain_of(bytes, random), in_pieces), bytes) << i;
+    }
+    EXPECT_TRUE(in_one == sent);
+    EXPECT_TRUE(in_pieces == sent) << in_pieces.frames << " frames, " << in_pieces.bytes
+                                   << " bytes, " << in_pieces.not_contiguous << " lost";
+    for (int i = 0; i < 50; ++i) {
+        const Bytes bytes = random_bytes(random, 2 * kJumbo);
+        EXPECT_TRUE(through(chain_of(bytes, random), too_long).empty());
+    }
+    EXPECT_TRUE((too_long == Counts{0, 0, 50})) << too_long.not_contiguous;
     EXPECT_EQ(pool_->in_use(), 0u);
 }
 
