@@ -180,12 +180,14 @@ with FreshLab("test-bad") as fresh:
         case(f"manifest refused: {what}", refused_manifest, fresh, edit, words)
     hello = struct.Struct("=IHHHHI")
     magic = 0x31657977
-    case("handshake refused: truncated", handshake, fresh, hello.pack(magic, 1, 16, 1, 1, 7)[:9], "")
-    case("handshake refused: wrong magic", handshake, fresh, hello.pack(1, 1, 16, 1, 1, 7), "")
+    good = hello.pack(magic, 1, 16, 2, 3, 7)
+    case("handshake refused: truncated", handshake, fresh, good[:9], "")
+    case("handshake refused: wrong magic", handshake, fresh, hello.pack(1, 1, 16, 2, 3, 7), "")
+    case("handshake refused: a version of the past", handshake, fresh,
+         hello.pack(magic, 1, 16, 1, 1, 7), "upgrade the shim")
     case("handshake refused: a version of the future", handshake, fresh,
          hello.pack(magic, 1, 16, 900, 901, 7), "version")
-    case("handshake refused: a second shim", handshake, fresh, hello.pack(magic, 1, 16, 1, 1, 7),
-         "session")
+    case("handshake refused: a second shim", handshake, fresh, good, "session")
     case("garbage instead of the plugin", garbage_plugin, fresh)
     case("garbage frames", garbage_frames, fresh)
     case("routes to nowhere", routes_to_nowhere, fresh)

@@ -19,7 +19,7 @@ import tap
 BUILD = Path(os.environ.get("WYE_BUILD", Path(__file__).resolve().parents[2] / "build"))
 DATAPLANE = BUILD / "dataplane" / "main" / "wye-dataplane"
 ROUTER = BUILD / "tests" / "tools" / "wye-two-ports"
-NIC_ON_NODE_ONE = Path(__file__).resolve().parents[1] / "unit" / "drivers" / "nic_on_node_one.xml"
+NIC_ON_NODE_ONE = Path(__file__).resolve().parents[1] / "unit" / "drivers" / "topologies" / "nic_on_node_one.xml"
 NR_HUGEPAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
 NAME = f"wye-start-{os.getpid()}"
 CORE = sorted(os.sched_getaffinity(0))[-1]
