@@ -99,7 +99,7 @@ std::vector<std::string> EthdevPort::look() {
 bool EthdevPort::was_reset_silently() {
     if (!asks_for_reset_ || monotonic_now() < next_question_) return false;
     next_question_ = monotonic_now() + kBetweenTries;
-    return !vlans_.still_granted(id_);
+    return vlans_.was_reset(id_);
 }
 
 /// No worker uses it any more.

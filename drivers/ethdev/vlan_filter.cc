@@ -8,6 +8,11 @@
 
 namespace wye::drivers {
 
+VlanFilter::VlanFilter()
+    : VlanFilter([](std::uint16_t port, std::uint16_t vlan, bool on) {
+          return rte_eth_dev_vlan_filter(port, vlan, on ? 1 : 0);
+      }) {}
+
 std::vector<std::string> VlanFilter::follow(std::uint16_t port,
                                             std::span<const std::uint16_t> wanted) {
     std::vector<std::string> problems;
@@ -17,13 +22,13 @@ std::vector<std::string> VlanFilter::follow(std::uint16_t port,
             continue;
         }
         // One too many let through is dropped as vlan_unknown: nothing to say if this fails.
-        (void)rte_eth_dev_vlan_filter(port, *it, 0);
+        (void)ask_(port, *it, false);
         granted_.erase(*it);
         it = asked_.erase(it);
     }
     for (const std::uint16_t vlan : wanted) {
         if (!asked_.insert(vlan).second) continue;
-        const int error = rte_eth_dev_vlan_filter(port, vlan, 1);
+        const int error = ask_(port, vlan, true);
         if (error == 0) granted_.insert(vlan);
         // 0 is that of frames with a priority alone; not all PFs know it.
         if (error == 0 || vlan == 0) continue;
@@ -33,8 +38,10 @@ std::vector<std::string> VlanFilter::follow(std::uint16_t port,
     return problems;
 }
 
-bool VlanFilter::still_granted(std::uint16_t port) const {
-    return granted_.empty() || rte_eth_dev_vlan_filter(port, *granted_.begin(), 1) == 0;
+bool VlanFilter::was_reset(std::uint16_t port) const {
+    if (asked_.empty()) return false;
+    if (!granted_.empty()) return ask_(port, *granted_.begin(), true) != 0;
+    return ask_(port, *asked_.rbegin(), true) == 0;
 }
 
 }  // namespace wye::drivers
