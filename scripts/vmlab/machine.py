@@ -22,7 +22,7 @@ TIMED_OUT = 124  # as timeout(1)
 
 # Software emulation on a busy machine now and then hangs while Linux boots (a CPU whose timer does not
 # fire). Before the command has begun nothing is lost by starting anew.
-BOOT_SECONDS = 120
+BOOT_SECONDS = 60
 BOOTS = 3
 
 
@@ -137,7 +137,7 @@ def run(packages: Packages, wishes: Wishes) -> int:
         code = attempt(packages, wishes, begun, last=boot == BOOTS - 1)
         if code is not None:
             return code
-        print(f"vm: the guest had not come up after {BOOT_SECONDS} s; starts anew", file=sys.stderr)
+        print("vm: the guest had not come up; starts anew", file=sys.stderr)
     return FAILED
 
 
@@ -167,7 +167,9 @@ def attempt(packages: Packages, wishes: Wishes, begun: float, last: bool) -> int
             console = work / "console"
             if console.exists():
                 (wishes.results / "console.log").write_bytes(console.read_bytes())
-        if not in_time and time.monotonic() < deadline:
+        # QEMU's emulated IOMMU now and then ends it while the guest boots (an assertion of its own).
+        crashed = qemu.returncode != 0 and not (work / "control" / "ready").exists()
+        if (not in_time or (crashed and not last)) and time.monotonic() < deadline:
             return None
         return outcome(wishes, work, qemu.returncode, in_time, time.monotonic() - begun)
 
