@@ -22,6 +22,7 @@
 #include "drivers/ethdev/hugepages.hh"
 #include "drivers/ethdev/port.hh"
 #include "drivers/ethdev/queue_gate.hh"
+#include "tests/unit/drivers/link_becomes.hh"
 
 namespace {
 
@@ -453,7 +454,7 @@ TEST_F(OnVeth, CarriesFramesBothWays) {
     const auto io = start(what_, port);
     ASSERT_NE(io, nullptr);
     EXPECT_EQ(port->mtu(), 1500);
-    EXPECT_TRUE(port->link_up());
+    EXPECT_TRUE(link_becomes(*port, true));
     EXPECT_NE(port->mac(), net::MacAddress{});
     wire_send(frame_of(1514, 4));
     auto frames = receive(*io, 1);
@@ -512,9 +513,9 @@ TEST_F(OnVeth, SeesTheLinkGoDown) {
     const auto io = start(what_, port);
     ASSERT_NE(io, nullptr);
     ASSERT_EQ(std::system("ip link set wye-drv-b down"), 0);
-    EXPECT_FALSE(port->link_up());
+    EXPECT_TRUE(link_becomes(*port, false));
     ASSERT_EQ(std::system("ip link set wye-drv-b up"), 0);
-    EXPECT_TRUE(port->link_up());
+    EXPECT_TRUE(link_becomes(*port, true));
 }
 
 TEST_F(OnVeth, AnInterfaceInUseIsRefusedInWords) {

@@ -23,6 +23,7 @@
 #include "drivers/ethdev/eal.hh"
 #include "drivers/ethdev/mbuf_frame.hh"
 #include "drivers/xdp/port.hh"
+#include "tests/unit/drivers/link_becomes.hh"
 
 namespace {
 
@@ -185,7 +186,7 @@ TEST_P(XdpOnVeth, CarriesTheRoutersFramesBothWays) {
                 HasSubstr(GetParam() == XdpMode::generic ? "generic mode" : "native mode"));
     EXPECT_THAT(port->description(),
                 HasSubstr("copying, 2 queue(s), takes UDP ports 4789, 6081 and VLANs 100"));
-    EXPECT_TRUE(port->link_up());
+    EXPECT_TRUE(link_becomes(*port, true));
     EXPECT_NE(port->mac(), net::MacAddress{});
     const auto io = port->queue(0);
     const Wire far("xdp-b");
