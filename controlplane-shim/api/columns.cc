@@ -218,7 +218,6 @@ constexpr std::array kAclCells{
 };
 
 constexpr std::array<Words, 2> kByPort{"port", "nonzero"};
-constexpr std::array<Words, 2> kByQueue = kByPort;
 constexpr std::array<Words, 4> kByVport{"tenant", "vrf", "port", "nonzero"};
 constexpr std::array<Words, 1> kByTenant{"tenant"};
 constexpr std::array<Words, 2> kByVrf{"tenant", "vrf"};
@@ -242,7 +241,7 @@ constexpr std::array kShows{
          kByCounter},
     Show{"drops", "dropped packets by reason", kDrops, kByDrop},
     Show{"workers", "the workers' poll loops", kWorkers, {}},
-    Show{"queues", "receive queues of ports, and which worker has them", kQueues, kByQueue},
+    Show{"queues", "receive queues of ports, and which worker has them", kQueues, kByPort},
     Show{"rings", "the rings between shim and data plane", kRings, {}},
     Show{"status", "who is connected, and what is refused", kStatus, {}},
 };

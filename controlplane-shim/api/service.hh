@@ -40,11 +40,12 @@
 //               or `tenant`. port "host": frames from the host stack. reason and words: as in
 //               dataplane/table/reason.hh.
 //   workers     burst_packets: in the mean; full_bursts_percent: of 32 packets. busy_percent: of all
-//               cycles since the data plane started. admission, ipv4_lookup, ipv6_lookup, acl_lookup: which variant of the code the CPU gets ("AVX2",
-//               "x86-64-v2"); absent without a session. state: running, stalled (has not finished a
-//               turn for too long), absent. stall_ms: of the stall that lasts, or else of the last
-//               one; it, the longest and the stack (functions, the innermost first, joined by
-//               " < ") are absent without one.
+//               cycles since the data plane started. admission, ipv4_lookup, ipv6_lookup,
+//               acl_lookup: which variant of the code the CPU gets ("AVX2", "x86-64-v2"); absent
+//               without a session. state: running, stalled (has not finished a turn for too long),
+//               absent. stall_ms: of the stall that lasts, or else of the last one; it, the longest
+//               and the stack (functions, the innermost first, joined by " < ") are absent without
+//               one.
 //   queues      one row for each receive queue of a port, share of a spread port, and hand-over of
 //               shares to a worker. queue: its number for `worker place`. kind: queue, share,
 //               hand-over. cycles: that its packets took; absent of a share, which is not timed.
@@ -60,8 +61,8 @@
 // the route of the longest match, in each VRF that the other filters leave); nonzero (true: only
 // rows with a count that is not zero). filters_of(what) says which apply; others are refused.
 //
-// `apply` and `worker` answer an array of rows {change: added, changed, removed; kind: tenant, vrf, tunnel,
-// vport, acl, worker, queue; name}. An unchanged manifest answers an empty array.
+// `apply` and `worker` answer an array of rows {change: added, changed, removed; kind: tenant, vrf,
+// tunnel, vport, acl, worker, queue; name}. An unchanged manifest answers an empty array.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// wyectl: asks a running wye-shim; `wyectl host` looks at the machine itself. Options and exit codes: docs/man/wyectl.1.
+// wyectl: asks a running wye-shim; `wyectl host` looks at the machine itself. Options and exit codes:
+// docs/man/wyectl.1.
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
