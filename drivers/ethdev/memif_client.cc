@@ -2,8 +2,6 @@
 // for the other end to listen, and starts its device anew whenever the other end was gone.
 #include <rte_ethdev.h>
 
-#include <algorithm>
-
 #include "drivers/ethdev/local_socket.hh"
 #include "drivers/ethdev/port.hh"
 
@@ -28,8 +26,7 @@ int EthdevPort::connect_memif() {
     if (failed != 0) return failed;
     started_ = true;
     next_try_ = monotonic_now() + kToAgree;
-    condition_ = Condition::running;
-    for (const auto& gate : gates_) gate->open(id_);
+    open_gates();
     return 0;
 }
 
@@ -38,15 +35,12 @@ std::vector<std::string> EthdevPort::keep_memif_connected() {
         case Condition::running:
             if (link_up()) return say_once("its other end is connected");
             if (monotonic_now() < next_try_) return {};
-            for (const auto& gate : gates_) gate->close();
-            condition_ = Condition::closing;
+            close_gates();
             return say_once("its other end is not connected; goes on trying");
         case Condition::closing:
-            if (std::all_of(gates_.begin(), gates_.end(),
-                            [](const auto& gate) { return gate->closed(); })) {
-                stop();
-                condition_ = Condition::away;
-            }
+            if (!gates_closed()) return {};
+            stop();
+            condition_ = Condition::away;
             return {};
         case Condition::away:
             if (monotonic_now() >= next_try_) (void)connect_memif();

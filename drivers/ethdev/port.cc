@@ -135,7 +135,7 @@ bool is_virtual_function(const PortSpecification& specification, const rte_eth_d
         return true;
     }
     const std::string_view driver = info.driver_name != nullptr ? info.driver_name : "";
-    return driver.ends_with("vf") || driver.ends_with("_vf");
+    return driver.ends_with("vf");
 }
 
 }  // namespace
@@ -278,8 +278,7 @@ Status EthdevPort::start(MbufPool& pool) {
     if (filters_vlans_) (void)rte_eth_allmulticast_enable(id_);
     (void)ask_for_vlans();  // in bring_back() what is refused was told before
     listen();
-    condition_ = Condition::running;
-    for (const auto& gate : gates_) gate->open(id_);
+    open_gates();
     return {};
 }
 

@@ -70,6 +70,9 @@ class EthdevPort final : public Port {
         closing,  // workers are asked to leave the queues
         away,     // no device
     };
+    void open_gates();
+    void close_gates();
+    [[nodiscard]] bool gates_closed() const;
     void listen();
     void stop_listening();
     std::vector<std::string> look();

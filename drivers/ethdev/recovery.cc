@@ -44,6 +44,21 @@ void on_device_event(const char*, rte_dev_event_type event, void* port) {
 
 }  // namespace
 
+void EthdevPort::open_gates() {
+    condition_ = Condition::running;
+    for (const auto& gate : gates_) gate->open(id_);
+}
+
+void EthdevPort::close_gates() {
+    for (const auto& gate : gates_) gate->close();
+    condition_ = Condition::closing;
+}
+
+bool EthdevPort::gates_closed() const {
+    return std::all_of(gates_.begin(), gates_.end(),
+                       [](const auto& gate) { return gate->closed(); });
+}
+
 void EthdevPort::listen() {
     for (const auto event : {RTE_ETH_EVENT_INTR_RESET, RTE_ETH_EVENT_INTR_RMV}) {
         (void)rte_eth_dev_callback_register(id_, event, on_port_event, this);
@@ -69,10 +84,7 @@ std::vector<std::string> EthdevPort::tend() {
         case Condition::running:
             return look();
         case Condition::closing:
-            if (std::all_of(gates_.begin(), gates_.end(),
-                            [](const auto& gate) { return gate->closed(); })) {
-                put_away();
-            }
+            if (gates_closed()) put_away();
             return {};
         case Condition::away:
             return bring_back();
@@ -89,8 +101,7 @@ std::vector<std::string> EthdevPort::look() {
     }
     if (loss == Loss::none && was_reset_silently()) loss = Loss::reset;
     if (loss == Loss::none) return {};
-    for (const auto& gate : gates_) gate->close();
-    condition_ = Condition::closing;
+    close_gates();
     return {error(loss == Loss::removed ? "its device is taken away; waits for it to come back"
                                         : "its device was reset; takes it anew")
                 .text};
