@@ -243,18 +243,9 @@ class Session {
             if (fresh == known->second.fresh.end() || !goal.vfs.contains(number)) continue;
             VfAttributes& wanted = goal.vfs[number].attributes;
             VfAttributes back = masked(fresh->second, declared);
-            for (const VfAttributes& one : differences({}, wanted)) overlay(back, one);
+            overlay(back, wanted);
             wanted = back;
         }
-    }
-
-    static void overlay(VfAttributes& values, const VfAttributes& one) {
-        if (one.mac) values.mac = one.mac;
-        if (one.vlan) values.vlan = one.vlan;
-        if (one.trust) values.trust = one.trust;
-        if (one.spoof_check) values.spoof_check = one.spoof_check;
-        if (one.rate) values.rate = one.rate;
-        if (one.link_state) values.link_state = one.link_state;
     }
 
     [[nodiscard]] static PfGoal back(const Record::Pf& pf) {

@@ -33,6 +33,17 @@ struct VfAttributes {
     std::optional<LinkState> link_state;
 };
 
+/// Calls each(member) with a pointer to every attribute, in the order in which they are set.
+template <class Each>
+void for_each_attribute(const Each& each) {
+    each(&VfAttributes::mac);
+    each(&VfAttributes::vlan);
+    each(&VfAttributes::trust);
+    each(&VfAttributes::spoof_check);
+    each(&VfAttributes::rate);
+    each(&VfAttributes::link_state);
+}
+
 constexpr const char* kVfio = "vfio-pci";
 
 struct VfState {

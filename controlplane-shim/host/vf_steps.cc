@@ -164,32 +164,26 @@ Status run_driver(HostSystem& system, const Step& step) {
 
 std::vector<VfAttributes> differences(const VfAttributes& now, const VfAttributes& goal) {
     std::vector<VfAttributes> list;
-    const auto compare = [&](auto member) {
+    for_each_attribute([&](auto member) {
         if (!(goal.*member) || now.*member == goal.*member) return;
         list.emplace_back();
         list.back().*member = goal.*member;
-    };
-    compare(&VfAttributes::mac);
-    compare(&VfAttributes::vlan);
-    compare(&VfAttributes::trust);
-    compare(&VfAttributes::spoof_check);
-    compare(&VfAttributes::rate);
-    compare(&VfAttributes::link_state);
+    });
     return list;
 }
 
 VfAttributes masked(const VfAttributes& values, const VfAttributes& mask) {
     VfAttributes out;
-    const auto take = [&](auto member) {
+    for_each_attribute([&](auto member) {
         if (mask.*member) out.*member = values.*member;
-    };
-    take(&VfAttributes::mac);
-    take(&VfAttributes::vlan);
-    take(&VfAttributes::trust);
-    take(&VfAttributes::spoof_check);
-    take(&VfAttributes::rate);
-    take(&VfAttributes::link_state);
+    });
     return out;
+}
+
+void overlay(VfAttributes& values, const VfAttributes& over) {
+    for_each_attribute([&](auto member) {
+        if (over.*member) values.*member = over.*member;
+    });
 }
 
 Result<PfState> read_pf(const HostSystem& system, const std::string& address) {

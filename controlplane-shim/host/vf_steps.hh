@@ -51,5 +51,7 @@ std::string user_of(const HostSystem& system, const VfState& vf);
 std::vector<VfAttributes> differences(const VfAttributes& now, const VfAttributes& goal);
 /// Of `values` those that are in `mask`.
 VfAttributes masked(const VfAttributes& values, const VfAttributes& mask);
+/// What is set in `over` takes the place of what `values` has.
+void overlay(VfAttributes& values, const VfAttributes& over);
 
 }  // namespace wye::host
