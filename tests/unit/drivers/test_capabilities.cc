@@ -15,6 +15,7 @@
 
 #include "drivers/ethdev/capabilities.hh"
 #include "drivers/ethdev/eal.hh"
+#include "tests/unit/drivers/one_eal.hh"
 
 namespace {
 
@@ -22,21 +23,18 @@ using namespace wye;
 using namespace wye::drivers;
 using testing::HasSubstr;
 
-class OneEal : public testing::Environment {
+class OneEalWithAVeth : public OneEal {
+    using OneEal::OneEal;
     void SetUp() override {
         if (unshare(CLONE_NEWNET) != 0) GTEST_SKIP() << "needs a network namespace (root)";
         ASSERT_EQ(std::system("ip link add cap-a type veth peer name cap-b && "
                               "ip link set cap-a up && ip link set cap-b up"),
                   0);
-        EalOptions options;
-        options.instance = "unit-capabilities-" + std::to_string(getpid());
-        options.hugepages = HugepagePolicy::never;
-        options.megabytes = 64;
-        ASSERT_TRUE(start_eal(options).has_value());
+        OneEal::SetUp();
     }
-    void TearDown() override { stop_eal(); }
 };
-[[maybe_unused]] const auto* const kOneEal = testing::AddGlobalTestEnvironment(new OneEal);
+[[maybe_unused]] const auto* const kOneEal =
+    testing::AddGlobalTestEnvironment(new OneEalWithAVeth("unit-capabilities", 64));
 
 struct Sort {
     const char* name;  // as in the table

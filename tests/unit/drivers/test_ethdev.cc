@@ -23,6 +23,7 @@
 #include "drivers/ethdev/port.hh"
 #include "drivers/ethdev/queue_gate.hh"
 #include "tests/unit/drivers/link_becomes.hh"
+#include "tests/unit/drivers/one_eal.hh"
 
 namespace {
 
@@ -85,20 +86,15 @@ std::vector<Frame> receive(worker::PortIo& io, std::size_t n) {
 
 bool in_namespace = false;
 
-class OneEal : public testing::Environment {
+class OneEalInANamespace : public OneEal {
+    using OneEal::OneEal;
     void SetUp() override {
         in_namespace = unshare(CLONE_NEWNET) == 0;
-        EalOptions options;
-        options.instance = "unit-" + std::to_string(getpid());
-        options.hugepages = HugepagePolicy::never;
-        options.megabytes = 96;
-        const auto started = start_eal(options);
-        ASSERT_TRUE(started.has_value()) << started.error().text;
-        EXPECT_FALSE(started->hugepages);
+        OneEal::SetUp();
     }
-    void TearDown() override { stop_eal(); }
 };
-[[maybe_unused]] const auto* const kOneEal = testing::AddGlobalTestEnvironment(new OneEal);
+[[maybe_unused]] const auto* const kOneEal =
+    testing::AddGlobalTestEnvironment(new OneEalInANamespace("unit"));
 
 class Ethdev : public testing::Test {
   protected:

@@ -21,6 +21,7 @@
 #include "drivers/ethdev/local_socket.hh"
 #include "drivers/ethdev/mbuf_frame.hh"
 #include "drivers/ethdev/port.hh"
+#include "tests/unit/drivers/one_eal.hh"
 
 namespace {
 
@@ -33,18 +34,8 @@ using Bytes = std::vector<std::byte>;
 
 constexpr std::uint32_t kJumbo = 9000 + 14 + 8;
 
-class OneEal : public ::testing::Environment {
-    void SetUp() override {
-        EalOptions options;
-        options.instance = "shared-" + std::to_string(getpid());
-        options.hugepages = HugepagePolicy::never;
-        options.megabytes = 96;
-        const auto started = start_eal(options);
-        ASSERT_TRUE(started.has_value()) << started.error().text;
-    }
-    void TearDown() override { stop_eal(); }
-};
-[[maybe_unused]] const auto* const kOneEal = ::testing::AddGlobalTestEnvironment(new OneEal);
+[[maybe_unused]] const auto* const kOneEal =
+    ::testing::AddGlobalTestEnvironment(new OneEal("shared"));
 
 Bytes random_bytes(std::mt19937& random, std::size_t length) {
     Bytes bytes(length);

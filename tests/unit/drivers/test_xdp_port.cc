@@ -24,6 +24,7 @@
 #include "drivers/ethdev/mbuf_frame.hh"
 #include "drivers/xdp/port.hh"
 #include "tests/unit/drivers/link_becomes.hh"
+#include "tests/unit/drivers/one_eal.hh"
 
 namespace {
 
@@ -36,19 +37,15 @@ using Bytes = std::vector<std::byte>;
 
 bool in_namespace = false;
 
-class OneEal : public testing::Environment {
+class OneEalInANamespace : public OneEal {
+    using OneEal::OneEal;
     void SetUp() override {
         in_namespace = unshare(CLONE_NEWNET) == 0;
-        EalOptions options;
-        options.instance = "unit-xdp-" + std::to_string(getpid());
-        options.hugepages = HugepagePolicy::never;
-        options.megabytes = 96;
-        const auto started = start_eal(options);
-        ASSERT_TRUE(started.has_value()) << started.error().text;
+        OneEal::SetUp();
     }
-    void TearDown() override { stop_eal(); }
 };
-[[maybe_unused]] const auto* const kOneEal = testing::AddGlobalTestEnvironment(new OneEal);
+[[maybe_unused]] const auto* const kOneEal =
+    testing::AddGlobalTestEnvironment(new OneEalInANamespace("unit-xdp"));
 
 /// Ethernet with the addresses of wye's tests, 802.1Q if tagged.
 Bytes frame_of(std::uint16_t type, std::size_t length, int seed, int vlan = -1) {
