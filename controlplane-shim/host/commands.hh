@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "controlplane-shim/host/placement_command.hh"
-#include "controlplane-shim/host/sriov_command.hh"
+#include "controlplane-shim/host/sriov/command.hh"
 
 namespace wye::host {
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "controlplane-shim/host/vf_steps.hh"
+#include "controlplane-shim/host/sriov/vf_steps.hh"
 
 namespace wye::host {
 

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "controlplane-shim/host/host_file.hh"
+#include "controlplane-shim/host/sriov/host_file.hh"
 
 namespace wye::host {
 namespace {

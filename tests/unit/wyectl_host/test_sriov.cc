@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/file.h>
 
-#include "controlplane-shim/host/record.hh"
-#include "controlplane-shim/host/sriov.hh"
+#include "controlplane-shim/host/sriov/record.hh"
+#include "controlplane-shim/host/sriov/sriov.hh"
 #include "drivers/sriov/find_function.hh"
 #include "tests/unit/wyectl_host/fake_machine.hh"
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "controlplane-shim/host/vf_state.hh"
+#include "controlplane-shim/host/sriov/vf_state.hh"
 #include "dataplane/base/result.hh"
 
 namespace wye::host {

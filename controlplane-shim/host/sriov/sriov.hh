@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "controlplane-shim/host/host_file.hh"
-#include "controlplane-shim/host/vf_steps.hh"
+#include "controlplane-shim/host/sriov/host_file.hh"
+#include "controlplane-shim/host/sriov/vf_steps.hh"
 
 namespace wye::host {
 

@@ -1,4 +1,4 @@
-#include "controlplane-shim/host/sriov_command.hh"
+#include "controlplane-shim/host/sriov/command.hh"
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "controlplane-shim/host/exit_code.hh"
-#include "controlplane-shim/host/sriov.hh"
+#include "controlplane-shim/host/sriov/sriov.hh"
 #include "drivers/sriov/find_function.hh"
 
 namespace wye::host {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "controlplane-shim/host/vf_state.hh"
+#include "controlplane-shim/host/sriov/vf_state.hh"
 #include "dataplane/base/result.hh"
 
 namespace wye::host {

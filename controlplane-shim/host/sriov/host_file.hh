@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "controlplane-shim/host/vf_state.hh"
+#include "controlplane-shim/host/sriov/vf_state.hh"
 #include "controlplane-shim/manifest/manifest.hh"
 
 namespace wye::host {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "controlplane-shim/host/vf_link.hh"
-#include "controlplane-shim/host/vf_state.hh"
+#include "controlplane-shim/host/sriov/vf_link.hh"
+#include "controlplane-shim/host/sriov/vf_state.hh"
 #include "dataplane/base/result.hh"
 #include "drivers/sriov/sys_tree.hh"
 

@@ -1,4 +1,4 @@
-#include "controlplane-shim/host/vf_link.hh"
+#include "controlplane-shim/host/sriov/vf_link.hh"
 
 #include <arpa/inet.h>
 #include <linux/if_link.h>

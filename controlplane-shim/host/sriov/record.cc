@@ -1,4 +1,4 @@
-#include "controlplane-shim/host/record.hh"
+#include "controlplane-shim/host/sriov/record.hh"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "controlplane-shim/host/vf_steps.hh"
+#include "controlplane-shim/host/sriov/vf_steps.hh"
 
 #include <fmt/format.h>
 

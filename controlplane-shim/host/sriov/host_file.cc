@@ -1,4 +1,4 @@
-#include "controlplane-shim/host/host_file.hh"
+#include "controlplane-shim/host/sriov/host_file.hh"
 
 #include <cerrno>
 #include <cstring>
