@@ -57,6 +57,14 @@ def apart() -> str:
     return f"packets that arrived: {came}"
 
 
+def tcp_to_router(tenant: str) -> str:
+    return guest.transfer(f"{tenant}-host", "10.1.0.1", vrf=f"vrf-{tenant}")
+
+
+def tcp_through_tunnel(tenant: str, address: str) -> str:
+    return guest.transfer(f"{tenant}-host", address, server=f"{tenant}-far")
+
+
 def moved_vlan(router: Router) -> str:
     """A vport's tag changes while it runs: the VF asks its PF for the new one."""
     manifest = guest.RUN / "manifest.yaml"
@@ -91,6 +99,9 @@ try:
         case(f"{host} pings through the tunnel", ping, "10.2.0.10", host)
         case(f"{host} pings through the tunnel, IPv6", ping, "fd00:2::10", host)
         case(f"{host} sends what fits the tunnel", ping, "10.2.0.10", host, 2, 1372)
+        case(f"{host} speaks TCP with the router", tcp_to_router, tenant)
+        case(f"{host} speaks TCP through the tunnel", tcp_through_tunnel, tenant, "10.2.0.10")
+        case(f"{host} speaks TCP through the tunnel, IPv6", tcp_through_tunnel, tenant, "fd00:2::10")
         case(f"the router pings from vrf-{tenant}", ping, "10.2.0.10", "", 2, 56, f"vrf-{tenant}")
     case("tenants with the same addresses are apart", apart)
     case("a vport changes its VLAN", moved_vlan, router)
