@@ -66,12 +66,13 @@ api::Reply State::worker(const api::WorkerRequest& request) {
     if (!wait_until([&] { return policy_replayed_ && policy_.settled(); })) {
         return {false, nullptr, silent};
     }
+    const bool is_queue = request.what == What::place;
     const std::string name = std::to_string(*worker);
+    const std::string of_queue = is_queue ? " for queue " + std::to_string(request.queue) : "";
     std::vector<std::string> errors =
-        run_commands({{command_of(request, *worker), ring::ObjectKind::worker, name}});
+        run_commands({{command_of(request, *worker), ring::ObjectKind::worker, name + of_queue}});
     if (sink_ == nullptr) errors = silent;
     if (!errors.empty()) return {false, nullptr, std::move(errors)};
-    const bool is_queue = request.what == What::place;
     return {
         true,
         nlohmann::json::array(

@@ -126,6 +126,9 @@ def moved(router: Router) -> None:
     receives(router, 2)
     need("no such core" in router.wyectl("worker", "move", "2", "--core", "8000", code=1), "8000")
     need("no such worker" in router.wyectl("worker", "move", "9", "--core", "0", code=1), "9")
+    for queue, worker, why in (("0", "9", "no such worker"), ("4000", "0", "no such queue")):
+        said = router.wyectl("worker", "place", queue, worker, code=1)
+        need(f"worker {worker} for queue {queue}: there is {why}" in said, said)
 
 
 def evened_out(router: Router) -> str:
