@@ -169,10 +169,10 @@ def release():
 
 def restart():
     """What the unit runs at the start of the machine, when /run is empty and no VF is there."""
-    unit = (TOP / "conf" / "systemd" / "wye-host.service").read_text()
+    unit = (BUILD / "conf" / "wye-host.service").read_text()
     line = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
     words = shlex.split(line.removeprefix("ExecStart="))
-    expect(words[0] == "/usr/bin/wyectl", words)
+    expect(words[0].endswith("/bin/wyectl"), words)
     run(WYECTL, *words[1:])
     is_as_asked()
     host("release", "--yes")
