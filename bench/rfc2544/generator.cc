@@ -19,7 +19,6 @@
 //   run RATE FRAMES SETTLE    sends so many at RATE a second, receives until SETTLE seconds after
 //   (end of input)            ends
 #include <fmt/format.h>
-#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <unistd.h>
@@ -30,12 +29,14 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 
 #include "bench/rfc2544/histogram.hh"
 #include "bench/rfc2544/pace.hh"
+#include "bench/rfc2544/program.hh"
 #include "bench/rfc2544/stamp.hh"
 #include "bench/rfc2544/templates.hh"
 
@@ -44,8 +45,6 @@ namespace {
 using namespace wye::rfc2544;
 
 constexpr std::uint16_t kBurst = 32;
-constexpr std::uint32_t kBuffers = 32767;
-constexpr auto kAnySocket = static_cast<unsigned>(SOCKET_ID_ANY);
 
 struct Options {
     std::string frames;
@@ -75,22 +74,22 @@ struct Trial {
 
 class Generator {
   public:
-    explicit Generator(const Options& options) : options_(options) { load(options.frames); }
+    explicit Generator(const Options& options)
+        : options_(options), ports_{options.send, options.receive} {
+        load(options.frames);
+    }
 
     void set_up() {
-        const auto room = static_cast<std::uint16_t>(std::max<std::size_t>(
-            RTE_MBUF_DEFAULT_BUF_SIZE, templates_.longest + RTE_PKTMBUF_HEADROOM + 64));
-        pool_ = rte_pktmbuf_pool_create("frames", room > 4096 ? kBuffers / 4 : kBuffers, 256, 0,
-                                        std::max<std::uint16_t>(room, 2176), SOCKET_ID_ANY);
-        if (pool_ == nullptr) throw std::runtime_error("not enough memory for packet buffers");
-        start_port(options_.send);
-        if (options_.receive != options_.send) start_port(options_.receive);
+        longest_ = templates_.longest;
+        pool_ = make_buffers(longest_, ports(), options_.descriptors);
+        for (const std::uint16_t port : ports()) {
+            start_port(port, longest_, options_.descriptors, pool_);
+        }
     }
 
     void load(const std::string& path) {
         Templates found = read_templates(path);
-        if (pool_ != nullptr &&
-            found.longest + RTE_PKTMBUF_HEADROOM > rte_pktmbuf_data_room_size(pool_)) {
+        if (pool_ != nullptr && found.longest > longest_) {
             throw std::runtime_error("frames are longer than those of the start: start anew");
         }
         templates_ = std::move(found);
@@ -147,38 +146,12 @@ class Generator {
 
     void end() { ending_.store(true); }
 
-    void close() const {
-        for (const std::uint16_t port : {options_.send, options_.receive}) {
-            rte_eth_dev_stop(port);
-            rte_eth_dev_close(port);
-            if (options_.send == options_.receive) break;
-        }
-    }
+    void close() const { close_ports(ports()); }
 
   private:
-    void start_port(std::uint16_t port) {
-        rte_eth_dev_info info{};
-        if (!rte_eth_dev_is_valid_port(port) || rte_eth_dev_info_get(port, &info) != 0) {
-            throw std::runtime_error(fmt::format("there is no port {}", port));
-        }
-        rte_eth_conf configuration{};
-        const auto longest = static_cast<std::uint32_t>(templates_.longest);
-        if (longest > 1518) {
-            configuration.rxmode.mtu =
-                std::min<std::uint32_t>(longest - RTE_ETHER_HDR_LEN, info.max_mtu);
-            if (info.max_rx_pktlen < longest + RTE_ETHER_CRC_LEN) {
-                throw std::runtime_error(fmt::format("port {} takes no such long frames", port));
-            }
-        }
-        std::uint16_t rx = options_.descriptors, tx = options_.descriptors;
-        if (rte_eth_dev_configure(port, 1, 1, &configuration) != 0 ||
-            rte_eth_dev_adjust_nb_rx_tx_desc(port, &rx, &tx) != 0 ||
-            rte_eth_rx_queue_setup(port, 0, rx, kAnySocket, nullptr, pool_) != 0 ||
-            rte_eth_tx_queue_setup(port, 0, tx, kAnySocket, nullptr) != 0 ||
-            rte_eth_dev_start(port) != 0) {
-            throw std::runtime_error(fmt::format("port {} does not start", port));
-        }
-        rte_eth_promiscuous_enable(port);  // what cannot be promiscuous has one address anyway
+    /// Each once.
+    [[nodiscard]] std::span<const std::uint16_t> ports() const {
+        return std::span(ports_).first(options_.send == options_.receive ? 1 : 2);
     }
 
     static bool link(std::uint16_t port) {
@@ -309,7 +282,9 @@ class Generator {
     static double micro(std::uint64_t ns) { return static_cast<double>(ns) / 1000; }
 
     Options options_;
+    std::array<std::uint16_t, 2> ports_;
     Templates templates_;
+    std::size_t longest_ = 0;  // of the start's frames
     std::size_t next_ = 0;
     rte_mempool* pool_ = nullptr;
     std::optional<Pace> pace_;
@@ -387,10 +362,8 @@ Options parse(int count, char** words) {
     return options;
 }
 
-int run(int count, char** words) {
-    const int used = rte_eal_init(count, words);
-    if (used < 0) throw std::runtime_error("DPDK does not start");
-    Generator generator(parse(count - used, words + used));
+void run(int count, char** words) {
+    Generator generator(parse(count, words));
     const unsigned first = rte_get_next_lcore(rte_get_main_lcore(), 1, 0);
     if (first >= RTE_MAX_LCORE) throw std::runtime_error("a second core is needed (-l A,B)");
     const unsigned second = rte_get_next_lcore(first, 1, 0);
@@ -403,16 +376,10 @@ int run(int count, char** words) {
     generator.end();
     rte_eal_mp_wait_lcore();
     generator.close();
-    return 0;
 }
 
 }  // namespace
 
 int main(int count, char** words) {
-    try {
-        return run(count, words);
-    } catch (const std::exception& error) {
-        std::cerr << "wye-generator: " << error.what() << '\n';
-        return 1;
-    }
+    return run_program("wye-generator", count, words, run);
 }

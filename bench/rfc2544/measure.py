@@ -107,48 +107,70 @@ class Bench:
         return self.generator.run(rate, max(1, round(rate * self.plan.warm_up)), self.plan.settle)
 
 
-def accepted(bench, rate, ratio, trials, seconds, log):
+class Known:
+    """What one search has measured, for the next one, which allows for more loss: it asks for the same
+    rates, by halves of the same range, and judges the same trials. So it never finds less, nor measures
+    twice what was measured. Trials that confirm are apart from those that search."""
+
+    def __init__(self):
+        self.trials = {}   # (rate, whether it confirms): those there were
+        self.floor = None  # the rate that the search before found
+
+    def at(self, rate, confirms):
+        return self.trials.setdefault((rate, confirms), [])
+
+
+def accepted(bench, rate, ratio, known, log, confirms=False):
     """Whether enough of some trials at a rate lose at most `ratio`. Stops as soon as that is known."""
-    failed = 0
+    plan = bench.plan
+    trials = plan.verify if confirms else plan.trials
+    seconds = plan.verify_seconds if confirms else plan.seconds
+    there, failed = known.at(rate, confirms), 0
     for done in range(trials):
-        found = bench.trial(rate, seconds)
-        log.append(found)
-        failed += found.loss > ratio
-        if failed > bench.plan.forgiven or done + 1 - failed >= trials - bench.plan.forgiven:
+        if done == len(there):
+            there.append(bench.trial(rate, seconds))
+        log.append(there[done])
+        failed += there[done].loss > ratio
+        if failed > plan.forgiven or done + 1 - failed >= trials - plan.forgiven:
             break
-    return failed <= bench.plan.forgiven
+    return failed <= plan.forgiven
 
 
-def throughput(bench, ratio):
+def throughput(bench, ratio, known=None):
     """The greatest rate at which at most `ratio` is lost; 0: RFC 2544 §26.1's throughput (NDR), else the
-    partial drop rate (PDR). By halves, then confirmed by trials of their own."""
-    plan, log = bench.plan, []
+    partial drop rate (PDR). By halves, then confirmed by trials of their own. `known`: of searches for
+    lower ratios, and of this one afterwards."""
+    plan, log, known = bench.plan, [], known or Known()
     step = plan.resolution * plan.maximum
-    if accepted(bench, plan.maximum, ratio, plan.trials, plan.seconds, log):
+    if accepted(bench, plan.maximum, ratio, known, log):
         low = plan.maximum
     else:
-        low, high, known = plan.minimum, plan.maximum, False
+        low, high, passed = plan.minimum, plan.maximum, False
         while high - low > step:
             middle = (low + high) / 2
-            if accepted(bench, middle, ratio, plan.trials, plan.seconds, log):
-                low, known = middle, True
+            if accepted(bench, middle, ratio, known, log):
+                low, passed = middle, True
             else:
                 high = middle
-        if not known and not accepted(bench, low, ratio, plan.trials, plan.seconds, log):
+        if not passed and not accepted(bench, low, ratio, known, log):
             return Found(None, f"more is lost even at {low:,.0f} frames/s, the least that was asked for",
                          log)
-    return confirmed(bench, ratio, low, step, log)
+    found = confirmed(bench, ratio, low, step, known, log)
+    known.floor = found.rate
+    return found
 
 
-def confirmed(bench, ratio, rate, step, log):
+def confirmed(bench, ratio, rate, step, known, log):
     """The rate, or the first below it whose longer trials are accepted. Steps double: a router that loses
-    now and then at every rate has none."""
+    now and then at every rate has none. What was confirmed for less loss needs nothing more."""
     plan, first = bench.plan, rate
     if plan.verify == 0:
         return Found(rate, "not confirmed: no trials for it were asked for", log)
-    while not accepted(bench, rate, ratio, plan.verify, plan.verify_seconds, log):
+    while not accepted(bench, rate, ratio, known, log, confirms=True):
         rate -= step
         step *= 2
+        if known.floor is not None:
+            rate = max(rate, known.floor)
         if rate < plan.minimum:
             return Found(None, f"{first:,.0f} frames/s were found but not confirmed, nor anything lower: "
                                "frames are lost now and then at every rate", log)
@@ -163,12 +185,22 @@ def spread(values):
     return min(values), statistics.median(values), max(values)
 
 
-def repeated_throughput(bench, ratio):
-    """{least, median, most, searches}."""
-    searches = [throughput(bench, ratio) for _ in range(bench.plan.repeats)]
-    least, median, most = spread([found.rate for found in searches])
-    return {"ratio": ratio, "least": least, "median": median, "most": most,
-            "searches": [found.as_json() for found in searches]}
+def throughputs(bench, ratios):
+    """{ratio, least, median, most, searches} of each ratio, in ascending order. A repeat searches for all
+    ratios by what it has measured itself, so each figure of a higher ratio is at least as great, and
+    repeats stay apart."""
+    ratios = sorted(set(ratios))
+    searches = {ratio: [] for ratio in ratios}
+    for _ in range(bench.plan.repeats):
+        known = Known()
+        for ratio in ratios:
+            searches[ratio].append(throughput(bench, ratio, known))
+    rows = []
+    for ratio in ratios:
+        least, median, most = spread([found.rate for found in searches[ratio]])
+        rows.append({"ratio": ratio, "least": least, "median": median, "most": most,
+                     "searches": [found.as_json() for found in searches[ratio]]})
+    return rows
 
 
 def loss_rates(bench, steps=10):

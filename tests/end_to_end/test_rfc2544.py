@@ -37,21 +37,22 @@ class Pair:
     """A generator and a device, two memif links between them. `faults` are the device's options."""
 
     def __init__(self, *faults: str, size: int = 64, traffic_kind: str = "single",
-                 stamp: str = "due", one_core: bool = False) -> None:
+                 stamp: str = "due", one_core: bool = False, buffer: int = 2048) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="wye-rfc2544-")
         where = Path(self.folder.name)
         cores = sorted(os.sched_getaffinity(0))
         prefix = generators.realtime()
 
         def eal(name: str, role: str, core: str) -> list[str]:
-            ports = [f"--vdev=net_memif{n},role={role},id={n},rsize=13,socket={where}/{n}.sock,"
-                     "socket-abstract=no" for n in (0, 1)]
+            ports = [f"--vdev=net_memif{n},role={role},id={n},rsize=13,bsize={buffer},"
+                     f"socket={where}/{n}.sock,socket-abstract=no" for n in (0, 1)]
             return ["-l", core, "--no-huge", "--no-shconf", "--no-pci", "-m", "384",
                     "--log-level=4", "--no-telemetry", f"--file-prefix={name}-{os.getpid()}", *ports]
 
         self.device = subprocess.Popen(
             [*prefix, BUILD / "tests/tools/wye-device-under-test", *eal("device", "server", str(cores[0])),
-             "--", "--descriptors", str(RING), "--clock", "stamp", *faults],
+             "--", "--descriptors", str(RING), "--clock", "stamp", "--longest", str(max(size, 1518)),
+             *faults],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         while (line := self.device.stdout.readline().strip()) != "ready":
             if not line and self.device.poll() is not None:
@@ -147,6 +148,28 @@ class Search(unittest.TestCase):
                     self.assertEqual((trial.sent, trial.lost), (5000, 0))
                     self.assertEqual(trial.latency["count"], 5000)
                 self.assertEqual(pair.end()["in"], 5000 * len(sizes))
+
+    def test_jumbo_frames(self) -> None:
+        """Whole and unharmed where a buffer of memif holds one; refused in words where it does not."""
+        with Pair(size=9000, traffic_kind="table", buffer=16384) as pair:
+            bench = pair.bench()
+            for size in (9000, 64, 4096):
+                pair.generator.offer(size)
+                trial = bench.trial(20_000)
+                self.assertEqual((trial.sent, trial.lost), (5000, 0))
+        with self.assertRaisesRegex(generators.Failed, "port 0 is a memif client with buffers of 2048 "
+                                    r"bytes, and frames of 8996 bytes do not fit: add bsize=16384"):
+            Pair(size=9000)
+
+    def test_pdr_is_no_less_than_ndr(self) -> None:
+        """Of a device that loses by chance near its limit, where searches of their own might cross."""
+        with Pair("--rate", "60000", "--bucket", "200", "--drop-probability", "0.0001") as pair:
+            bench = pair.bench(repeats=2)
+            bench.warm_up()
+            rows = measure.throughputs(bench, [0.01, 0])
+            self.assertEqual([row["ratio"] for row in rows], [0, 0.01])
+            for none, some in zip(rows[0]["searches"], rows[1]["searches"]):
+                self.assertGreaterEqual(some["rate"], none["rate"] or 0)
 
     def test_the_pace(self) -> None:
         """By the clock of the device: frames take the time that they should, within what the machine lets."""

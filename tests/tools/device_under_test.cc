@@ -3,6 +3,7 @@
 //
 //   wye-device-under-test EAL-OPTIONS -- [--rate R --bucket N] [--clock own|stamp]
 //                         [--drop-every N] [--drop-probability P --seed S] [--descriptors N]
+//                         [--longest N]
 //
 // --rate R --bucket N   at most R frames a second: a bucket of N tokens, full at the start, a token for
 //                       each frame, none: dropped. So of a load L > R over T seconds N + R T pass, and
@@ -11,11 +12,11 @@
 //                       process's clock says when it comes to run: then a busy machine changes nothing
 // --drop-every N        of N frames the last
 // --drop-probability P  each with this probability, from the seed on the same ones in each run
+// --longest N           frames have at most so many bytes (1518)
 //
 // Prints "ready"; on SIGTERM {"in", "out", "dropped", "full", "seconds"}: by its own clock, from the
 // first frame to the last.
 #include <fmt/format.h>
-#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "bench/rfc2544/program.hh"
 #include "bench/rfc2544/stamp.hh"
 
 namespace {
@@ -35,7 +37,7 @@ namespace {
 using namespace wye::rfc2544;
 
 constexpr std::uint16_t kBurst = 32;
-constexpr auto kAnySocket = static_cast<unsigned>(SOCKET_ID_ANY);
+constexpr std::array<std::uint16_t, 2> kPorts{0, 1};
 std::atomic<bool> ending{false};
 
 struct Options {
@@ -43,6 +45,7 @@ struct Options {
     std::uint64_t every = 0, seed = 1;
     bool by_stamp = false;
     std::uint16_t descriptors = 1024;
+    std::size_t longest = 1518;
 };
 
 class Device {
@@ -51,19 +54,9 @@ class Device {
         : options_(options), tokens_(options.bucket), chooser_(options.seed) {}
 
     void set_up() {
-        pool_ = rte_pktmbuf_pool_create("frames", 16383, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-                                        SOCKET_ID_ANY);
-        if (pool_ == nullptr) throw std::runtime_error("not enough memory for packet buffers");
-        for (const std::uint16_t port : {std::uint16_t{0}, std::uint16_t{1}}) {
-            const rte_eth_conf configuration{};
-            if (!rte_eth_dev_is_valid_port(port) ||
-                rte_eth_dev_configure(port, 1, 1, &configuration) != 0 ||
-                rte_eth_rx_queue_setup(port, 0, options_.descriptors, kAnySocket, nullptr, pool_) !=
-                    0 ||
-                rte_eth_tx_queue_setup(port, 0, options_.descriptors, kAnySocket, nullptr) != 0 ||
-                rte_eth_dev_start(port) != 0) {
-                throw std::runtime_error(fmt::format("port {} does not start", port));
-            }
+        rte_mempool* const buffers = make_buffers(options_.longest, kPorts, options_.descriptors);
+        for (const std::uint16_t port : kPorts) {
+            start_port(port, options_.longest, options_.descriptors, buffers);
         }
     }
 
@@ -124,7 +117,6 @@ class Device {
     std::uint64_t filled_ns_ = 0;
     std::mt19937_64 chooser_;
     std::uniform_real_distribution<double> uniform_;
-    rte_mempool* pool_ = nullptr;
     std::uint64_t in_ = 0, out_ = 0, dropped_ = 0, full_ = 0, first_ns_ = 0, last_ns_ = 0;
 };
 
@@ -146,6 +138,8 @@ Options parse(int count, char** words) {
             options.seed = std::stoull(value);
         } else if (key == "--descriptors") {
             options.descriptors = static_cast<std::uint16_t>(std::stoul(value));
+        } else if (key == "--longest") {
+            options.longest = std::stoul(value);
         } else {
             throw std::runtime_error(fmt::format("{} is not understood", key));
         }
@@ -153,29 +147,18 @@ Options parse(int count, char** words) {
     return options;
 }
 
-int run(int count, char** words) {
-    const int used = rte_eal_init(count, words);
-    if (used < 0) throw std::runtime_error("DPDK does not start");
-    Device device(parse(count - used, words + used));
+void run(int count, char** words) {
+    Device device(parse(count, words));
     device.set_up();
     std::signal(SIGTERM, [](int) { ending.store(true); });
     std::cout << "ready" << std::endl;
     while (!ending.load(std::memory_order_relaxed)) device.forward();
     std::cout << device.report() << std::endl;
-    for (const std::uint16_t port : {std::uint16_t{0}, std::uint16_t{1}}) {
-        rte_eth_dev_stop(port);
-        rte_eth_dev_close(port);
-    }
-    return 0;
+    close_ports(kPorts);
 }
 
 }  // namespace
 
 int main(int count, char** words) {
-    try {
-        return run(count, words);
-    } catch (const std::exception& error) {
-        std::cerr << "wye-device-under-test: " << error.what() << '\n';
-        return 1;
-    }
+    return run_program("wye-device-under-test", count, words, run);
 }

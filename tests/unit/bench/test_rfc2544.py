@@ -4,6 +4,7 @@ usage: test_rfc2544.py SOURCE_FOLDER"""
 
 import json
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -137,11 +138,55 @@ class Throughput(unittest.TestCase):
             measure.throughput(bench(Router(disturbed=100)), 0)
 
     def test_spread_of_repeats(self):
-        row = measure.repeated_throughput(bench(Router(4e6), repeats=3), 0)
+        (row,) = measure.throughputs(bench(Router(4e6), repeats=3), [0])
         self.assertEqual(len(row["searches"]), 3)
         self.assertEqual(row["least"], row["most"])
-        row = measure.repeated_throughput(bench(Router(chance=0.1), repeats=2), 0)
+        (row,) = measure.throughputs(bench(Router(chance=0.1), repeats=2), [0])
         self.assertIsNone(row["median"])
+
+    def test_more_loss_never_means_a_lower_rate(self):
+        """Whatever the noise, the plan and the order of the ratios; and each search is as right as one of
+        its own: it ends with trials that lose no more than it allows."""
+        chooser = random.Random(7)
+        found_both = 0
+        for seed in range(400):
+            router = Router(chooser.uniform(1e6, 12e6), chance=chooser.choice([0, 1e-8, 1e-6, 2e-4]),
+                            rarely=chooser.choice([0, 0.2, 0.5]), start=chooser.choice([0, 3]), seed=seed)
+            trials, forgiven, verify = chooser.choice([(1, 0, 0), (1, 0, 1), (1, 0, 3), (3, 1, 3)])
+            tested = bench(router, repeats=chooser.choice([1, 3]), trials=trials, forgiven=forgiven,
+                           verify=verify, resolution=0.01)
+            rows = measure.throughputs(tested, [0.001, 0.0, 0.0001])
+            self.assertEqual([row["ratio"] for row in rows], [0.0, 0.0001, 0.001])
+            for lower, higher in zip(rows, rows[1:]):
+                for less, more in zip(lower["searches"], higher["searches"]):
+                    if less["rate"] is not None:
+                        self.assertIsNotNone(more["rate"], seed)
+                        self.assertGreaterEqual(more["rate"], less["rate"], seed)
+                        found_both += 1
+                    allowed = [trial for trial in more["trials"] if trial["rate"] == more["rate"]
+                               and trial["loss"] <= higher["ratio"]]
+                    self.assertTrue(allowed or more["rate"] is None, seed)
+                if lower["median"] is not None:
+                    self.assertGreaterEqual(higher["median"], lower["median"], seed)
+        self.assertGreater(found_both, 300)
+
+    def test_what_was_measured_is_not_measured_again(self):
+        router = Router(3e6)
+        tested = bench(router, resolution=0.001)
+        measure.throughputs(tested, [0.0])
+        once = len(router.runs)
+        router.runs.clear()
+        measure.throughputs(tested, [0.0, 0.001])
+        self.assertLess(len(router.runs), once + 8)
+        # But for the two that confirm what both find, no rate twice.
+        self.assertEqual(len(set(router.runs)), len(router.runs) - 1)
+
+    def test_repeats_are_searches_of_their_own(self):
+        router = Router(4e6)
+        measure.throughputs(bench(router), [0.0])
+        once = len(router.runs)
+        measure.throughputs(bench(router, repeats=3), [0.0])
+        self.assertEqual(len(router.runs), 4 * once)
 
 
 class Others(unittest.TestCase):
@@ -185,7 +230,7 @@ class Others(unittest.TestCase):
         router = Router(3e6)
         tested = bench(router, resolution=0.001, repeats=2)
         count, seconds = measure.trials_of(tested.plan, {"throughput"}, [0.0])
-        measure.repeated_throughput(tested, 0)
+        measure.throughputs(tested, [0.0])
         self.assertAlmostEqual(count, len(router.runs), delta=6)
         self.assertAlmostEqual(seconds, router.time, delta=router.time / 3)
 
@@ -391,7 +436,7 @@ class Report(unittest.TestCase):
     def result(self, router, **more):
         row = {"size": 64, "mean_size": 64, "maximum": 10e6}
         tested = bench(router, repeats=3, latency_repeats=2, burst_repeats=2, **more)
-        row["throughput"] = [measure.repeated_throughput(tested, ratio) for ratio in (0.0, 0.001)]
+        row["throughput"] = measure.throughputs(tested, [0.0, 0.001])
         ndr = row["throughput"][0]["median"]
         row["latency"] = measure.latency(tested, ndr) if ndr else None
         row["loss"] = measure.loss_rates(tested)
@@ -442,6 +487,13 @@ class CommandLine(unittest.TestCase):
         done = self.run_it("--help")
         self.assertEqual(done.returncode, 0)
         self.assertIn("--router-mac", done.stdout)
+
+    def test_the_manual_has_each_option_and_no_other(self):
+        page = (TOP / "docs" / "man" / "wye-rfc2544.1").read_text().replace("\\-", "-")
+        written_there = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))
+        known = set(re.findall(r"--[a-z][a-z-]+", self.run_it("--help").stdout)) - {"--help"}
+        of_the_generator, in_examples = {"--frames", "--stamp"}, {"--vdev", "--no-pci", "--destinations"}
+        self.assertEqual(written_there - in_examples, (known | of_the_generator) - in_examples)
 
     def test_wrong_words(self):
         self.assertEqual(self.run_it("--tests", "speed").returncode, 2)
