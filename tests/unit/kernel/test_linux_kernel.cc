@@ -138,6 +138,19 @@ class LinuxKernelTest : public ::testing::Test {
         }
         return {};
     }
+    /// Source and destination of the echo request that comes by a device while the command pings; empty:
+    /// none came.
+    static std::vector<std::uint8_t> ends_of_ping(const char* command, const Twin& device) {
+        FILE* const ping = popen(command, "r");
+        const auto packet = read_until(device.descriptor.get(), [](const auto& p) {
+            return p.size() >= 28 && p[0] == 0x45 && p[9] == 1;
+        });
+        pclose(ping);
+        if (packet.empty()) return {};
+        return {packet.begin() + 12, packet.begin() + 20};
+    }
+    /// From the twin's address to one that nothing but inject has a route for.
+    static inline const std::vector<std::uint8_t> kTwinToNowhere{10, 1, 0, 1, 203, 0, 113, 7};
 
     Recorder recorder_;
     std::unique_ptr<LinuxKernel> kernel_;
@@ -310,14 +323,8 @@ TEST_F(LinuxKernelTest, InjectCatchesWhatTheKernelHasNoRouteFor) {
     ASSERT_TRUE(device) << device.error().text;
     EXPECT_EQ(in_red("ip route show default"), "") << "in a table that zebra reads";
     EXPECT_FALSE(has(in_red("ip addr show dev inj-red"), "inet6 fe80"));
-    FILE* const ping = popen("ip netns exec wye-shim-red ping -c 1 -W 1 203.0.113.7", "r");
-    const auto packet = read_until(device->descriptor.get(), [](const auto& p) {
-        return p.size() >= 28 && p[0] == 0x45 && p[9] == 1;
-    });
-    pclose(ping);
-    ASSERT_FALSE(packet.empty());
-    const std::vector<std::uint8_t> ends(packet.begin() + 12, packet.begin() + 20);
-    EXPECT_EQ(ends, (std::vector<std::uint8_t>{10, 1, 0, 1, 203, 0, 113, 7}));
+    EXPECT_EQ(ends_of_ping("ip netns exec wye-shim-red ping -c 1 -W 1 203.0.113.7", *device),
+              kTwinToNowhere);
     // What the kernel has a route for does not come here.
     EXPECT_TRUE(has(in_red("ip route get 10.1.0.5"), "dev site"));
     EXPECT_TRUE(has(in_red("ip -6 route get 2001:db8::1"), "dev inj-red"));
@@ -382,14 +389,7 @@ TEST_F(VrfDeviceTest, InjectCatchesWhatTheVrfHasNoRouteFor) {
     EXPECT_TRUE(has(run_command("ip -6 route get 2001:db8::1 vrf wye-vrf"), "dev inj-red"));
     EXPECT_TRUE(has(run_command("ip route get 10.1.0.5 vrf wye-vrf"), "dev site"));
     EXPECT_FALSE(has(run_command("ip route get 203.0.113.7"), "inj-red")) << "from outside the VRF";
-    FILE* const ping = popen("ping -I wye-vrf -c 1 -W 1 203.0.113.7 2>&1", "r");
-    const auto packet = read_until(device->descriptor.get(), [](const auto& p) {
-        return p.size() >= 28 && p[0] == 0x45 && p[9] == 1;
-    });
-    pclose(ping);
-    ASSERT_FALSE(packet.empty());
-    const std::vector<std::uint8_t> ends(packet.begin() + 12, packet.begin() + 20);
-    EXPECT_EQ(ends, (std::vector<std::uint8_t>{10, 1, 0, 1, 203, 0, 113, 7}));
+    EXPECT_EQ(ends_of_ping("ping -I wye-vrf -c 1 -W 1 203.0.113.7 2>&1", *device), kTwinToNowhere);
     remove(std::move(*device), other);
     EXPECT_FALSE(has(run_command("ip route show table 77"), "inj-red"));
 }
