@@ -18,6 +18,15 @@
 
 namespace wye::drivers {
 
+/// How a port runs, as its driver and the kernel say once it does; for people. Empty: nothing of the kind.
+struct PortUse {
+    std::string driver;    // "net_ice", "af_xdp"
+    std::string mode;      // "native"; "Vector AVX512"
+    std::string buffers;   // "zero-copy", "copying"
+    std::string takes;     // of what comes to an interface that is shared with the kernel
+    std::string offloads;  // that are in use
+};
+
 class Port {
   public:
     Port() = default;
@@ -50,7 +59,9 @@ class Port {
     /// The outer tags that vports have: a virtual function is to let them through. What it refuses, in
     /// words.
     virtual std::vector<std::string> set_vlans(std::span<const std::uint16_t>) { return {}; }
-    /// After start(): what people should know of how it runs; empty where there is nothing to choose.
+    /// After start().
+    [[nodiscard]] virtual PortUse use() const = 0;
+    /// The same for the log; empty where there was nothing to choose.
     [[nodiscard]] virtual std::string description() const { return {}; }
 };
 

@@ -20,6 +20,12 @@ constexpr std::array kPorts{
     Column{"rx_packets", "RX packets", number},
     Column{"tx_packets", "TX packets", number},
     Column{"dropped_packets", "DROPPED packets", number},
+    Column{"queues", "QUEUES", number},
+    Column{"driver", "DRIVER", text},
+    Column{"mode", "MODE", text},
+    Column{"buffers", "BUFFERS", text},
+    Column{"takes", "TAKES", text},
+    Column{"offloads", "OFFLOADS", text},
 };
 constexpr std::array kVports{
     Column{"vport", "VPORT", text},

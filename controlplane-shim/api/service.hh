@@ -15,7 +15,10 @@
 // there says whether an answer keeps to it. What needs a word beyond its name:
 //
 //   ports       one row a port of the data plane that the manifest uses. link: up, down; absent
-//               before the data plane said. state: bound, pending, refused.
+//               before the data plane said. state: bound, pending, refused. queues (to receive
+//               from), driver, mode, buffers, takes, offloads: how it runs (ring::PortMessage), as
+//               its driver and the kernel said when the session began; absent where there is nothing
+//               of the kind, without a session, and from a data plane that is too old to tell.
 //   vports      kind: port, tunnel. state: up, down (administratively), pending (not yet
 //               acknowledged), refused. twin_index: of the interface in the kernel.
 //   tenants     counts of what is there; max_…: the quota, absent without one.

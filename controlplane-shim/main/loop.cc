@@ -88,7 +88,7 @@ void Loop::try_to_connect() {
     for (const int descriptor : {session_->socket(), session_->wakeup()}) {
         if (const Status watched = watch(descriptor); !watched) say(watched.error().text);
     }
-    parts_.state.session_opened(*session_, session_->welcome(), session_->variants(),
+    parts_.state.session_opened(*session_, session_->welcome(), session_->announced(),
                                 std::move(returned));
 }
 

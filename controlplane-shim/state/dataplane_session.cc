@@ -41,7 +41,7 @@ Status DataplaneSession::take_back(std::vector<ReturnedTwin>& returned) {
         }
         const Result<ring::MessageKind> kind = ring::kind_of(received->bytes);
         if (kind && *kind == ring::MessageKind::twins_end) return {};
-        if (kind && ring::read_variants(*kind, received->bytes, variants_)) continue;
+        if (kind && ring::read_announcement(*kind, received->bytes, announced_)) continue;
         const Result<ring::TwinMessage> twin = ring::decode<ring::TwinMessage>(received->bytes);
         if (!twin) return tl::unexpected<Error>(twin.error());
         if (received->descriptors.size() != 1) return fail("a twin came without its descriptor");

@@ -26,7 +26,7 @@ class DataplaneSession final : public CommandSink {
 
     [[nodiscard]] const ring::Welcome& welcome() const { return session_.welcome; }
     /// Without names if the data plane is too old to tell.
-    [[nodiscard]] const ring::Variants& variants() const { return variants_; }
+    [[nodiscard]] const ring::Announced& announced() const { return announced_; }
     [[nodiscard]] bool alive() const { return alive_; }
     /// Why it ended, if the data plane said so.
     [[nodiscard]] const std::string& reason() const { return reason_; }
@@ -43,7 +43,7 @@ class DataplaneSession final : public CommandSink {
     Status take_back(std::vector<ReturnedTwin>& returned);
 
     ring::Session session_;
-    ring::Variants variants_{};
+    ring::Announced announced_{};
     bool alive_ = true;
     std::string reason_;
 };

@@ -115,6 +115,19 @@ std::string Show::object_state(ObjectKind kind, const std::string& name) const {
     return object != nullptr && object->present ? "up" : "pending";
 }
 
+/// How it runs, where the data plane tells.
+void Show::put_port_use(Json& row, const std::string& port) const {
+    for (const ring::PortMessage& told : state_.announced_.ports) {
+        if (told.port.view() != port) continue;
+        row["queues"] = told.receive_queues;
+        put_unless_empty(row, "driver", ring::words_of(told.driver));
+        put_unless_empty(row, "mode", ring::words_of(told.mode));
+        put_unless_empty(row, "buffers", ring::words_of(told.buffers));
+        put_unless_empty(row, "takes", ring::words_of(told.takes));
+        put_unless_empty(row, "offloads", ring::words_of(told.offloads));
+    }
+}
+
 Json Show::ports() {
     std::map<std::string, std::uint32_t> vports;
     each_tenant([&](const manifest::Tenant& tenant) {
@@ -130,6 +143,7 @@ Json Show::ports() {
         const auto* const object = state_.policy_.objects().find(ObjectKind::port, port);
         if (object != nullptr && state_.port_up_.contains(object->handle))
             row["link"] = state_.port_up_.at(object->handle) ? "up" : "down";
+        put_port_use(row, port);
         std::uint64_t sum = 0;
         if (const auto id = slot(table::SlotKind::port, port)) {
             const Ledger cells = ledger(true, *id + 1);

@@ -48,6 +48,7 @@ class Show {
     void add_ledger_rows(Json& rows);
     void add_object_rows(Json& rows);
     void put_vport_counters(Json& row, const std::string& vport) const;
+    void put_port_use(Json& row, const std::string& port) const;
     void put_tunnel_counters(Json& row, const std::string& tunnel) const;
     std::optional<std::uint32_t> slot(table::SlotKind kind, const std::string& name) const;
     void each_block(const std::function<void(const table::CounterBlock&)>& visit) const;

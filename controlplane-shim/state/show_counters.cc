@@ -317,14 +317,14 @@ Json Show::drops() {
 namespace {
 
 /// Known while there is a session with a data plane that tells.
-void add_variants(Json& row, const ring::Variants& variants) {
+void add_variants(Json& row, const ring::Announced& announced) {
     const auto add = [&](const char* key, const ObjectName& name) {
         if (name.valid()) row[key] = name.view();
     };
-    add("admission", variants.admission);
-    add("ipv4_lookup", variants.fib4);
-    add("ipv6_lookup", variants.fib6);
-    add("acl_lookup", variants.acl);
+    add("admission", announced.admission);
+    add("ipv4_lookup", announced.fib4);
+    add("ipv6_lookup", announced.fib6);
+    add("acl_lookup", announced.acl);
 }
 
 const char* word_of(table::WorkerState state) {
@@ -374,7 +374,7 @@ Json Show::workers() {
                  {"polls_with_packets", worker.polls_with_packets.get()},
                  {"sleeps", worker.sleeps.get()},
                  {"sleep_ms", worker.sleep_nanoseconds.get() / 1000000}};
-        add_variants(row, state_.variants_);
+        add_variants(row, state_.announced_);
         if (report) add_report(row, *report);
         row["busy_cycles"] = busy;
         row["idle_cycles"] = total - std::min(busy, total);

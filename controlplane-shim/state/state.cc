@@ -77,10 +77,10 @@ void State::log_errors(const std::vector<std::string>& errors) {
 // The session.
 
 void State::session_opened(CommandSink& sink, const ring::Welcome& welcome,
-                           const ring::Variants& variants, std::vector<ReturnedTwin> returned) {
+                           const ring::Announced& announced, std::vector<ReturnedTwin> returned) {
     sink_ = &sink;
     welcome_ = welcome;
-    variants_ = variants;
+    announced_ = announced;
     ++sessions_;
     std::vector<std::string> errors;
     twins_->session_opened(TwinSet::specs_of(manifest_), std::move(returned), sink, errors);
@@ -112,7 +112,7 @@ void State::start_replay() {
 void State::session_closed() {
     if (sink_ == nullptr) return;
     sink_ = nullptr;
-    variants_ = {};
+    announced_ = {};
     policy_writer_.reset();
     route_writer_.reset();
     policy_.session_closed();

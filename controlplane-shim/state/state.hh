@@ -52,7 +52,7 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
 
     // The session with the data plane.
     void session_opened(CommandSink& sink, const ring::Welcome& welcome,
-                        const ring::Variants& variants, std::vector<ReturnedTwin> returned);
+                        const ring::Announced& announced, std::vector<ReturnedTwin> returned);
     void session_closed();
     /// Takes what has come, sends what there is to send. Call after every change and wake-up.
     void pump();
@@ -153,7 +153,7 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
 
     CommandSink* sink_ = nullptr;
     ring::Welcome welcome_{};
-    ring::Variants variants_{};
+    ring::Announced announced_{};
     bool policy_replayed_ = false;      // everything of the policy replay was answered
     bool routes_replay_open_ = false;   // its end was not sent yet
     bool routes_replay_done_ = false;   // its end was answered

@@ -7,8 +7,6 @@ namespace {
 
 using What = api::WorkerRequest::What;
 
-constexpr std::uint16_t kWorkersVersion = 3;  // of the vocabulary
-
 ring::Command command_of(const api::WorkerRequest& request, std::uint32_t worker) {
     ring::Command command;
     if (request.what == What::place) {
@@ -53,9 +51,6 @@ std::optional<std::uint32_t> State::free_worker() const {
 api::Reply State::worker(const api::WorkerRequest& request) {
     const std::vector<std::string> silent{"the data plane went away or did not answer in time"};
     if (sink_ == nullptr) return {false, nullptr, {"there is no session with a data plane"}};
-    if (welcome_.version < kWorkersVersion) {
-        return {false, nullptr, {"the data plane is older than this command: upgrade it"}};
-    }
     const auto worker = request.worker ? request.worker : free_worker();
     if (!worker) {
         return {false,

@@ -125,6 +125,7 @@ struct Dataplane::Parts {
     Outcome<void> make_control();
     Outcome<void> start_threads();
     [[nodiscard]] std::vector<WatchedPort> watched_ports() const;
+    [[nodiscard]] std::vector<ring::PortMessage> port_messages() const;
     void stop();
 };
 
@@ -293,6 +294,7 @@ Outcome<void> Dataplane::Parts::make_control() {
     SessionSettings settings;
     settings.workers = static_cast<std::uint16_t>(configuration.worker_cores.size());
     settings.instance = instance;
+    settings.ports = [this] { return port_messages(); };
     sessions = std::make_unique<SessionServer>(std::move(*listener), *control, settings);
     auto readers =
         ring::listen_unix(configuration.run_dir + "/lease.sock", SOCK_SEQPACKET, "a data plane");
@@ -326,6 +328,23 @@ std::vector<WatchedPort> Dataplane::Parts::watched_ports() const {
                            }});
     }
     return watched;
+}
+
+std::vector<ring::PortMessage> Dataplane::Parts::port_messages() const {
+    std::vector<ring::PortMessage> messages;
+    for (const auto& port : ports) {
+        const drivers::PortUse use = port->use();
+        auto message = ring::make_message<ring::PortMessage>();
+        message.port = port->specification().name;
+        message.receive_queues = port->receive_queues();
+        ring::set_words(message.driver, use.driver);
+        ring::set_words(message.mode, use.mode);
+        ring::set_words(message.buffers, use.buffers);
+        ring::set_words(message.takes, use.takes);
+        ring::set_words(message.offloads, use.offloads);
+        messages.push_back(message);
+    }
+    return messages;
 }
 
 void Dataplane::Parts::stop() {

@@ -138,15 +138,21 @@ Status SessionServer::open(Visitor& visitor, std::uint16_t version) {
     const Status sent =
         ring::send_message(visitor.socket.get(), ring::bytes_of(welcome), descriptors);
     if (!sent) return sent;
-    Status told = ring::send_message(visitor.socket.get(), ring::bytes_of(variants()));
-    if (told && version >= ring::kAdmissionVersion) {
-        told = ring::send_message(visitor.socket.get(), ring::bytes_of(admission()));
-    }
-    if (!told) return told;
+    if (const Status told = announce(visitor.socket.get(), version); !told) return told;
     session_.emplace(Session{std::move(visitor.socket), std::move(*channel), {}, false});
     for (const auto& [key, twin] : control_.twins().all()) session_->to_hand_back.push_back(key);
     control_.open_session(session_->channel);
     return {};
+}
+
+Status SessionServer::announce(int socket, std::uint16_t version) const {
+    Status told = ring::send_message(socket, ring::bytes_of(variants()));
+    if (told) told = ring::send_message(socket, ring::bytes_of(admission()));
+    if (version < ring::kPortsVersion || !settings_.ports) return told;
+    for (const ring::PortMessage& port : settings_.ports()) {
+        if (told) told = ring::send_message(socket, ring::bytes_of(port));
+    }
+    return told;
 }
 
 bool SessionServer::peer_is_gone() const {

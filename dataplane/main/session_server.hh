@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ struct SessionSettings {
     std::uint16_t workers = 1;
     std::uint64_t instance = 0;  // of this process: another one after a restart
     ring::ChannelSizes sizes;
+    /// How the ports run, asked for each session anew.
+    std::function<std::vector<ring::PortMessage>()> ports;
 };
 
 class SessionServer {
@@ -62,6 +65,7 @@ class SessionServer {
     bool listen_to(Visitor& visitor);
     void greet(Visitor& visitor, const ring::Hello& hello);
     Status open(Visitor& visitor, std::uint16_t version);
+    [[nodiscard]] Status announce(int socket, std::uint16_t version) const;
     [[nodiscard]] bool peer_is_gone() const;
     void hand_back_twins();
     void listen_to_session();

@@ -34,6 +34,8 @@ std::optional<std::size_t> size_of(MessageKind kind) noexcept {
             return sizeof(VariantsMessage);
         case MessageKind::admission:
             return sizeof(AdmissionMessage);
+        case MessageKind::port:
+            return sizeof(PortMessage);
     }
     return std::nullopt;
 }
@@ -69,6 +71,8 @@ std::string_view to_string(MessageKind kind) noexcept {
             return "variants";
         case MessageKind::admission:
             return "admission";
+        case MessageKind::port:
+            return "port";
     }
     return "unknown";
 }
@@ -101,26 +105,38 @@ Result<MessageKind> kind_of(std::span<const std::byte> message) {
     return header.kind;
 }
 
-std::string words_of(const Refusal& refusal) {
-    const auto end = std::find(refusal.text.begin(), refusal.text.end(), '\0');
-    std::string words(refusal.text.begin(), end);
+std::string words_of(std::span<const char> text) {
+    std::string words(text.begin(), std::find(text.begin(), text.end(), '\0'));
     for (char& c : words) {
         const auto byte = static_cast<unsigned char>(c);
         if (byte < 0x20 || byte == 0x7f) c = '?';
     }
+    return words;
+}
+
+std::string words_of(const Refusal& refusal) {
+    std::string words = words_of(std::span(refusal.text));
     return words.empty() ? "refused without a reason" : words;
 }
 
-bool read_variants(MessageKind kind, std::span<const std::byte> message, Variants& variants) {
+void set_words(std::span<char> text, std::string_view words) noexcept {
+    const std::size_t length = std::min(words.size(), text.size() - 1);
+    std::fill(std::copy_n(words.begin(), length, text.begin()), text.end(), '\0');
+}
+
+bool read_announcement(MessageKind kind, std::span<const std::byte> message, Announced& announced) {
     if (kind == MessageKind::variants) {
         const auto told = *decode<VariantsMessage>(message);
-        variants.fib4 = told.fib4;
-        variants.fib6 = told.fib6;
-        variants.acl = told.acl;
-        return true;
+        announced.fib4 = told.fib4;
+        announced.fib6 = told.fib6;
+        announced.acl = told.acl;
+    } else if (kind == MessageKind::admission) {
+        announced.admission = decode<AdmissionMessage>(message)->variant;
+    } else if (kind == MessageKind::port) {
+        announced.ports.push_back(*decode<PortMessage>(message));
+    } else {
+        return false;
     }
-    if (kind != MessageKind::admission) return false;
-    variants.admission = decode<AdmissionMessage>(message)->variant;
     return true;
 }
 

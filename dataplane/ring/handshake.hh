@@ -3,7 +3,8 @@
 //   shim → data plane   Hello
 //   data plane → shim   Welcome + descriptors {channel memfd, control wake-up, shim wake-up}
 //                       or Refusal, in words, and the data plane closes
-//   data plane → shim   VariantsMessage; AdmissionMessage in sessions of version 3 and later
+//   data plane → shim   VariantsMessage, AdmissionMessage; in sessions of version 4 and later a
+//                       PortMessage for each port
 //   data plane → shim   TwinMessage + descriptor, once for each twin that it still holds
 //                       (name and kind; a restarted shim gets its twins back), then TwinsEnd
 //   shim → data plane   TwinMessage + descriptor for each new twin; TwinMessage without a
@@ -48,6 +49,7 @@ enum class MessageKind : std::uint16_t {
     lease_released = 9,
     variants = 10,
     admission = 11,
+    port = 12,
 };
 
 struct MessageHeader {
@@ -87,6 +89,20 @@ struct AdmissionMessage {
     ObjectName variant;
 };
 
+/// How a port of the data plane's configuration runs, as its driver and the kernel say once it does; for
+/// people. Texts are zero-terminated; empty: there is nothing of that kind.
+struct PortMessage {
+    MessageHeader header;
+    ObjectName port;
+    std::uint16_t receive_queues;
+    std::uint8_t reserved[2];
+    std::array<char, 36> driver;     // net_ice, af_xdp
+    std::array<char, 64> mode;       // native, generic; Vector AVX512
+    std::array<char, 32> buffers;    // zero-copy, copying
+    std::array<char, 128> takes;     // of what comes to an interface that is shared with the kernel
+    std::array<char, 128> offloads;  // that are in use
+};
+
 struct Refusal {
     MessageHeader header;
     std::array<char, 240> text;  // zero-terminated, for people
@@ -122,6 +138,8 @@ inline constexpr MessageKind kKindOf<VariantsMessage> = MessageKind::variants;
 template <>
 inline constexpr MessageKind kKindOf<AdmissionMessage> = MessageKind::admission;
 template <>
+inline constexpr MessageKind kKindOf<PortMessage> = MessageKind::port;
+template <>
 inline constexpr MessageKind kKindOf<Refusal> = MessageKind::refusal;
 template <>
 inline constexpr MessageKind kKindOf<TwinMessage> = MessageKind::twin;
@@ -144,8 +162,12 @@ std::span<const std::byte> bytes_of(const M& message) noexcept {
 /// Of what kind the message is; fails when it is cut short, of another magic, kind or size.
 Result<MessageKind> kind_of(std::span<const std::byte> message);
 std::string_view to_string(MessageKind kind) noexcept;
-/// The words of a refusal that came from the other side, made safe to print.
+/// Text that came from the other side, made safe to print.
+std::string words_of(std::span<const char> text);
+/// The same of a refusal, which has some words in any case.
 std::string words_of(const Refusal& refusal);
+/// What does not fit is cut.
+void set_words(std::span<char> text, std::string_view words) noexcept;
 
 /// The message of that type; a Refusal in its place becomes an Error with its words.
 template <class M>
@@ -166,17 +188,18 @@ Result<M> decode(std::span<const std::byte> message) {
     return decoded;
 }
 
-/// What both messages told; a name is not valid if the data plane is too old to tell.
-struct Variants {
+/// What the data plane tells of itself: of no ports if it is too old to.
+struct Announced {
     ObjectName fib4, fib6, acl, admission;
+    std::vector<PortMessage> ports;
 };
-/// Whether the message, of that kind, is one of the two.
-bool read_variants(MessageKind kind, std::span<const std::byte> message, Variants& variants);
+/// Whether the message, of that kind, is one of those.
+bool read_announcement(MessageKind kind, std::span<const std::byte> message, Announced& announced);
 
 /// Data plane: the version of the session, or in words why there is none.
 Result<std::uint16_t> choose_version(const Hello& hello);
-/// Since which version of the vocabulary there is an AdmissionMessage.
-constexpr std::uint16_t kAdmissionVersion = 3;
+/// Since which version of the vocabulary there is a PortMessage.
+constexpr std::uint16_t kPortsVersion = 4;
 
 /// Shim: refuses a Welcome whose version or sizes this build does not speak.
 Status check_welcome(const Welcome& welcome);

@@ -20,8 +20,8 @@
 // Versions. kVocabularyVersion is raised when an operation is added or a field gets a meaning.
 // A reader of version n also executes version n-1; the handshake picks the lower of both sides and
 // refuses a distance of two in words (dataplane/ring/handshake.hh).
-// 2: the data plane tells its lookups' variants, in the handshake. 3: and that of its admission;
-// workers are added, moved and removed, and queues placed.
+// 3: the data plane tells its admission's variant, in the handshake; workers are added, moved and
+// removed, and queues placed. 4: it tells how its ports run, in the handshake.
 #pragma once
 
 #include <array>
@@ -34,8 +34,8 @@
 
 namespace wye::ring {
 
-constexpr std::uint16_t kVocabularyVersion = 3;
-constexpr std::uint16_t kOldestVocabularyVersion = 2;
+constexpr std::uint16_t kVocabularyVersion = 4;
+constexpr std::uint16_t kOldestVocabularyVersion = 3;
 
 /// Session-scoped name of an object; 0 names nothing. One number space for each ObjectKind.
 using Handle = std::uint32_t;

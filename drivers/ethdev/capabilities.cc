@@ -9,16 +9,9 @@ namespace {
 /// Both families' UDP: where tunnels put their entropy (RFC 7348 5, RFC 8926 3.3).
 constexpr std::uint64_t kUdp = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP;
 
-std::string burst_modes(std::uint16_t device) {
-    rte_eth_burst_mode mode{};
-    std::string text;
-    if (rte_eth_rx_burst_mode_get(device, 0, &mode) == 0) {
-        text += fmt::format(", receives by {}", mode.info);
-    }
-    if (rte_eth_tx_burst_mode_get(device, 0, &mode) == 0) {
-        text += fmt::format(", sends by {}", mode.info);
-    }
-    return text;
+void join(std::string& text, const std::string& more) {
+    if (!text.empty() && !more.empty()) text += ", ";
+    text += more;
 }
 
 }  // namespace
@@ -38,20 +31,39 @@ bool spreads_tunnels(std::uint64_t spread_by) noexcept {
     return (spread_by & kUdp) == kUdp;
 }
 
+std::string burst_modes(std::uint16_t device) {
+    rte_eth_burst_mode mode{};
+    std::string text;
+    if (rte_eth_rx_burst_mode_get(device, 0, &mode) == 0) {
+        join(text, fmt::format("receives by {}", mode.info));
+    }
+    if (rte_eth_tx_burst_mode_get(device, 0, &mode) == 0) {
+        join(text, fmt::format("sends by {}", mode.info));
+    }
+    return text;
+}
+
+std::string offload_words(const DeviceUse& use, std::uint16_t queues) {
+    std::string text;
+    if (use.transmit_offloads != 0) join(text, "fast free");
+    if (queues < 2) return text;
+    if (use.spread_by == 0) {
+        join(text, fmt::format("{} queues without RSS: whoever sends chooses", queues));
+    } else if (spreads_tunnels(use.spread_by)) {
+        join(text, fmt::format("{} queues by RSS", queues));
+    } else {
+        join(text,
+             fmt::format("{} queues by RSS without UDP ports: a tunnel comes in by one", queues));
+    }
+    return text;
+}
+
 std::string describe_use(std::uint16_t device, const DeviceUse& use, std::uint16_t queues) {
     rte_eth_dev_info info{};
     if (rte_eth_dev_info_get(device, &info) != 0) return "?";
-    std::string text = info.driver_name + burst_modes(device);
-    if (use.transmit_offloads != 0) text += ", fast free";
-    if (queues < 2) return text;
-    if (use.spread_by == 0) {
-        text += fmt::format(", {} queues without RSS: whoever sends chooses", queues);
-    } else if (spreads_tunnels(use.spread_by)) {
-        text += fmt::format(", {} queues by RSS", queues);
-    } else {
-        text +=
-            fmt::format(", {} queues by RSS without UDP ports: a tunnel comes in by one", queues);
-    }
+    std::string text = info.driver_name;
+    join(text, burst_modes(device));
+    join(text, offload_words(use, queues));
     return text;
 }
 

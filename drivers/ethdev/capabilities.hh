@@ -21,8 +21,13 @@ DeviceUse choose_use(const rte_eth_dev_info& info, std::uint16_t queues) noexcep
 /// Whether the outer UDP ports are part of it: else all flows of a tunnel come in by one queue.
 bool spreads_tunnels(std::uint64_t spread_by) noexcept;
 
-/// For people, of a device that is started: the driver, how it receives and sends ("Vector AVX512"),
-/// what it spreads by.
+// For people, of a device that is started.
+
+/// "receives by Vector AVX512, sends by Vector AVX512"; empty: it does not say.
+std::string burst_modes(std::uint16_t device);
+/// "fast free, 4 queues by RSS"; empty: none, and one queue.
+std::string offload_words(const DeviceUse& use, std::uint16_t queues);
+/// The driver, and all that.
 std::string describe_use(std::uint16_t device, const DeviceUse& use, std::uint16_t queues);
 
 }  // namespace wye::drivers

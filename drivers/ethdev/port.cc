@@ -363,6 +363,20 @@ net::MacAddress EthdevPort::mac() const {
     return mac;
 }
 
+PortUse EthdevPort::use() const {
+    rte_eth_dev_info info{};
+    if (id_ == QueueGate::kNone || rte_eth_dev_info_get(id_, &info) != 0) return {};
+    const DeviceUse chosen = choose_use(info, rx_queues_);
+    PortUse use;
+    use.driver = info.driver_name;
+    use.mode = burst_modes(id_);
+    use.offloads = offload_words(chosen, rx_queues_);
+    if (specification_.kind == PortKind::memif) {
+        use.buffers = specification_.socket.zero_copy ? "zero-copy" : "copying";
+    }
+    return use;
+}
+
 /// Of a NIC: other devices have nothing to choose.
 std::string EthdevPort::description() const {
     rte_eth_dev_info info{};

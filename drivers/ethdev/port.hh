@@ -48,6 +48,7 @@ class EthdevPort final : public Port {
     [[nodiscard]] std::uint32_t buffer_bytes() const override;
     [[nodiscard]] net::MacAddress mac() const override;
     [[nodiscard]] bool link_up() const override;
+    [[nodiscard]] PortUse use() const override;
     [[nodiscard]] std::string description() const override;
     std::vector<std::string> set_vlans(std::span<const std::uint16_t> vlans) override;
     std::vector<std::string> tend() override;

@@ -62,7 +62,7 @@ class XdpQueue final : public worker::PortIo {
 };
 
 std::string steered(const XdpSpecification& rules) {
-    if (rules.steer == Steer::all) return "takes everything";
+    if (rules.steer == Steer::all) return "everything";
     std::vector<std::string> parts;
     if (!rules.udp_ports.empty()) {
         parts.push_back(fmt::format("UDP ports {}", fmt::join(rules.udp_ports, ", ")));
@@ -70,7 +70,7 @@ std::string steered(const XdpSpecification& rules) {
     if (!rules.vlans.empty()) {
         parts.push_back(fmt::format("VLANs {}", fmt::join(rules.vlans, ", ")));
     }
-    return fmt::format("takes {}", fmt::join(parts, " and "));
+    return fmt::format("{}", fmt::join(parts, " and "));
 }
 
 }  // namespace
@@ -209,12 +209,26 @@ std::unique_ptr<worker::PortIo> XdpPort::queue(std::uint16_t index) {
     return std::make_unique<XdpQueue>(std::move(mine), mtu_ + kEthernet);
 }
 
+PortUse XdpPort::use() const {
+    PortUse use;
+    use.driver = "af_xdp";
+    if (!steering_ || sockets_.empty()) return use;
+    use.mode = steering_->mode_in_use();
+    const auto zero = static_cast<std::size_t>(std::count_if(
+        sockets_.begin(), sockets_.end(), [](const auto& socket) { return socket->zero_copy(); }));
+    use.buffers = zero == 0 ? "copying"
+                  : zero == sockets_.size()
+                      ? "zero-copy"
+                      : fmt::format("zero-copy on {} of {} queues", zero, queues_);
+    use.takes = steered(specification_.xdp);
+    return use;
+}
+
 std::string XdpPort::description() const {
-    std::string text = fmt::format("port \"{}\": AF_XDP on {}, {} mode, {}, {} queue(s), {}",
-                                   specification_.name.view(), specification_.interface,
-                                   steering_->native() ? "native" : "generic",
-                                   sockets_.front()->zero_copy() ? "zero-copy" : "copying", queues_,
-                                   steered(specification_.xdp));
+    const PortUse now = use();
+    std::string text = fmt::format("port \"{}\": AF_XDP on {}, {} mode, {}, {} queue(s), takes {}",
+                                   specification_.name.view(), specification_.interface, now.mode,
+                                   now.buffers, queues_, now.takes);
     if (steering_->took_over()) text += "; in place of an earlier start's program";
     if (!steering_->why_generic().empty()) text += "; " + steering_->why_generic();
     if (!tags_kept_) {

@@ -40,6 +40,8 @@ class XdpPort final : public Port {
     [[nodiscard]] std::uint32_t buffer_bytes() const override { return longest_frame(); }
     [[nodiscard]] net::MacAddress mac() const override;
     [[nodiscard]] bool link_up() const override { return interface_.running(); }
+    /// The kernel is asked.
+    [[nodiscard]] PortUse use() const override;
     [[nodiscard]] std::string description() const override;
 
   private:

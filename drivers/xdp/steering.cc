@@ -181,6 +181,21 @@ Status Steering::try_mode(bool native) {
     return {};
 }
 
+std::string Steering::mode_in_use() const {
+    bpf_prog_info info{};
+    std::uint32_t length = sizeof info;
+    if (bpf_obj_get_info_by_fd(program(), &info, &length) != 0) return "?";
+    const auto all = attached_to(interface_);
+    if (!all) return "?";
+    for (const AttachedProgram& there : *all) {
+        if (there.id != info.id) continue;
+        return there.mode == XDP_FLAGS_DRV_MODE   ? "native"
+               : there.mode == XDP_FLAGS_SKB_MODE ? "generic"
+                                                  : "offloaded";
+    }
+    return "off";
+}
+
 void Steering::undo() {
     if (!attached_ || took_over_) return;
     (void)take_off(native_ ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);

@@ -36,6 +36,8 @@ class Steering {
     Status set_socket(std::uint32_t queue, int socket);
 
     [[nodiscard]] bool native() const { return native_; }
+    /// As the kernel says now: "native", "generic", "offloaded"; "off": somebody took it off.
+    [[nodiscard]] std::string mode_in_use() const;
     /// Of a predecessor that has ended.
     [[nodiscard]] bool took_over() const { return took_over_; }
     /// Why it is not native although that was tried; else empty.

@@ -336,6 +336,18 @@ def foreign(site: Site) -> str:
     return text
 
 
+def shown(site: Site, mode: str, takes: str) -> str:
+    """As wyectl shows the ports, in JSON and in words."""
+    rows = {row["port"]: row for row in site.topology.show("a", "ports")}
+    row = rows["carrier4"]
+    got = {key: row.get(key) for key in ("driver", "mode", "buffers", "takes")}
+    wanted = {"driver": "af_xdp", "mode": mode, "buffers": "copying", "takes": takes}
+    if got != wanted or rows["carrier6"].get("driver") != "net_af_packet":
+        raise LabError(f"{rows}")
+    return expect(site.topology.wyectl("a", "show", "ports").stdout, "MODE", mode, takes,
+                  "net_af_packet").splitlines()[1]
+
+
 def first_mode_again(site: Site) -> str:
     site.configure(", mode: native", ", mode: native, vlans: [10, 20]", workers=2)
     return expect(site.start(), "native mode", "in place of an earlier")
@@ -353,6 +365,7 @@ with FreshLab("test-af-xdp", pops=(), frr=False) as fresh:
     stream = Stream(fresh.lab)
     case("it starts in native mode", first_mode, site)
     case("the tunnel carries", reaches, site)
+    case("how it runs is shown", shown, site, "native", "UDP ports 4789, 6081")
     case("many flows, two queues, one worker", many_flows, site, 1)
     case("TCP through the tunnel", carries_tcp, site)
     case("the ledger balances", balanced, fresh.topology, ("a",))
@@ -365,6 +378,7 @@ with FreshLab("test-af-xdp", pops=(), frr=False) as fresh:
     stream = Stream(fresh.lab)
     case("it starts in generic mode, and takes all of the access", other_mode, site)
     case("in generic mode the tunnel carries", reaches, site)
+    case("generic mode is shown", shown, site, "generic", "UDP ports 4789, 6081")
     case("in generic mode TCP through the tunnel", carries_tcp, site)
     case("in generic mode the ledger balances", balanced, fresh.topology, ("a",))
     case("in generic mode killed, its program is harmless", killed, site)

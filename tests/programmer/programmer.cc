@@ -84,7 +84,8 @@ Programmer Programmer::connect(const std::string& socket_path) {
         if (received->state == ring::Received::State::nothing) continue;
         const auto kind = ring::kind_of(received->bytes);
         if (kind && *kind == ring::MessageKind::twins_end) return programmer;
-        if (kind && ring::read_variants(*kind, received->bytes, programmer.variants_)) continue;
+        if (kind && ring::read_announcement(*kind, received->bytes, programmer.announced_))
+            continue;
         auto twin = ring::decode<ring::TwinMessage>(received->bytes);
         if (!twin) throw std::runtime_error(twin.error().text);
         Descriptor descriptor;

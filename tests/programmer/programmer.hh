@@ -111,7 +111,7 @@ class Programmer {
 
     Handle new_handle() { return ++last_handle_; }
     /// Of a data plane that was connected to by its socket.
-    [[nodiscard]] const ring::Variants& variants() const { return variants_; }
+    [[nodiscard]] const ring::Announced& announced() const { return announced_; }
     [[nodiscard]] const ring::Welcome& welcome() const { return welcome_; }
     ring::Channel& channel() { return channel_; }
     int socket() const { return socket_.get(); }
@@ -126,7 +126,7 @@ class Programmer {
     ring::Channel channel_;
     Pump pump_;
     Descriptor socket_;
-    ring::Variants variants_{};
+    ring::Announced announced_{};
     ring::Welcome welcome_{};
     Handle last_handle_ = 0;
     std::uint32_t sent_[2] = {0, 0};

@@ -2,11 +2,13 @@
 // and p1: one tenant, a vport on each, both with a TAP twin in this network namespace. For the
 // end-to-end test of the data plane alone.
 //
-//   wye-two-ports RUN_DIR     makes twins, programs, prints "ready", then obeys lines on stdin:
+//   wye-two-ports RUN_DIR [MTU]
+//                             makes twins, programs, prints "ready", then obeys lines on stdin:
 //     ledger                  prints "balanced", or what does not balance, one fault a line
 //     drops                   prints "<reason> <count>" for each reason with packets
 //     sleeps                  prints how often worker 0 has slept
 //     variants                prints "<step> <instruction set>" for what has variants
+//     queues                  prints "<port> <queue> <worker> <packets>" for each receive queue
 //     (end of input)          ends; the data plane keeps the twins
 //   Each answer ends with a line ".".
 //
@@ -63,9 +65,10 @@ Descriptor make_twin(const std::string& name, int n) {
 
 class Router {
   public:
-    explicit Router(const std::string& run_dir)
+    Router(const std::string& run_dir, std::uint16_t mtu)
         : programmer_(Programmer::connect(run_dir + "/dataplane.sock")),
-          counters_path_(run_dir + "/counters") {}
+          counters_path_(run_dir + "/counters"),
+          mtu_(mtu) {}
 
     void program() {
         std::map<std::string, Descriptor> twins;
@@ -78,7 +81,8 @@ class Router {
         for (const int n : {1, 2}) {
             const std::string name = fmt::format("site{}", n);
             const Handle port = programmer_.port(fmt::format("p{}", n - 1));
-            vports_[n] = programmer_.vport(tenant, vrf, port, name, mac_of_router(n));
+            vports_[n] =
+                programmer_.vport(tenant, vrf, port, name, mac_of_router(n), {.mtu = mtu_});
             const Handle connected = programmer_.group(programmer_.glean(vports_[n]));
             const Handle local = programmer_.group(programmer_.local(vports_[n]));
             programmer_.route(vrf, fmt::format("10.{}.0.0/24", n), connected);
@@ -153,11 +157,23 @@ class Router {
     }
 
     void print_variants() const {
-        const ring::Variants& variants = programmer_.variants();
+        const ring::Announced& announced = programmer_.announced();
         std::cout << fmt::format("admission {}\nfib4 {}\nfib6 {}\nacl {}\n.\n",
-                                 variants.admission.view(), variants.fib4.view(),
-                                 variants.fib6.view(), variants.acl.view())
+                                 announced.admission.view(), announced.fib4.view(),
+                                 announced.fib6.view(), announced.acl.view())
                   << std::flush;
+    }
+
+    void print_queues() const {
+        const auto file = open_counters();
+        for (std::uint32_t i = 0; i < table::kMostQueues; ++i) {
+            const table::QueueCounters& queue = file.queue(i);
+            if (queue.kind.load() != table::QueueKind::queue) continue;
+            std::cout << fmt::format("{} {} {} {}\n",
+                                     file.name(table::SlotKind::port, queue.port.load()),
+                                     queue.index.load(), queue.worker.load(), queue.packets.get());
+        }
+        std::cout << ".\n" << std::flush;
     }
 
   private:
@@ -186,6 +202,7 @@ class Router {
 
     Programmer programmer_;
     std::string counters_path_;
+    std::uint16_t mtu_;
     std::map<int, Handle> vports_;
     std::map<int, Descriptor> twins_;
 };
@@ -193,8 +210,8 @@ class Router {
 }  // namespace
 
 int main(int argc, char** argv) try {
-    if (argc != 2) throw std::runtime_error("usage: wye-two-ports RUN_DIR");
-    Router router(argv[1]);
+    if (argc != 2 && argc != 3) throw std::runtime_error("usage: wye-two-ports RUN_DIR [MTU]");
+    Router router(argv[1], argc == 3 ? static_cast<std::uint16_t>(std::stoi(argv[2])) : 1500);
     router.program();
     std::cout << "ready" << std::endl;
     while (true) {
@@ -208,6 +225,7 @@ int main(int argc, char** argv) try {
         if (line == "drops") router.print_drops();
         if (line == "sleeps") router.print_sleeps();
         if (line == "variants") router.print_variants();
+        if (line == "queues") router.print_queues();
     }
 } catch (const std::exception& error) {
     std::cerr << "wye-two-ports: " << error.what() << "\n";

@@ -183,6 +183,11 @@ TEST_P(XdpOnVeth, CarriesTheRoutersFramesBothWays) {
                 HasSubstr(GetParam() == XdpMode::generic ? "generic mode" : "native mode"));
     EXPECT_THAT(port->description(),
                 HasSubstr("copying, 2 queue(s), takes UDP ports 4789, 6081 and VLANs 100"));
+    const PortUse use = port->use();
+    EXPECT_EQ(use.driver, "af_xdp");
+    EXPECT_EQ(use.mode, GetParam() == XdpMode::generic ? "generic" : "native");
+    EXPECT_EQ(use.buffers, "copying");  // a veth has no zero-copy, whatever is asked for
+    EXPECT_EQ(use.takes, "UDP ports 4789, 6081 and VLANs 100");
     EXPECT_TRUE(link_becomes(*port, true));
     EXPECT_NE(port->mac(), net::MacAddress{});
     const auto io = port->queue(0);
@@ -221,6 +226,7 @@ TEST_P(XdpOnVeth, LeavesTheRestWithTheKernel) {
     EXPECT_TRUE(kernel.receive(50ms).empty()) << "the router's is the router's alone";
     port->stop();
     EXPECT_TRUE(program_there());
+    EXPECT_EQ(port->use().mode, "");
     far.send(tunnelled(300, 8));
     EXPECT_EQ(kernel.receive(), tunnelled(300, 8)) << "after the end all is the kernel's";
     EXPECT_EQ(pool_->in_use(), 0u);
@@ -454,6 +460,16 @@ TEST_P(XdpOnVeth, WithoutWordsItIsNativeWhereThatCanBe) {
     ASSERT_NE(port, nullptr);
     EXPECT_THAT(port->description(), HasSubstr("generic mode"));
     EXPECT_THAT(port->description(), HasSubstr("Peer MTU is too"));
+}
+
+/// Not what was asked for, nor what was so at the start.
+TEST_P(XdpOnVeth, SaysWhatTheKernelSays) {
+    auto port = start();
+    ASSERT_NE(port, nullptr);
+    const char* off = GetParam() == XdpMode::generic ? "ip link set xdp-a xdpgeneric off"
+                                                     : "ip link set xdp-a xdp off";
+    ASSERT_EQ(std::system(off), 0);
+    EXPECT_EQ(port->use().mode, "off");
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, XdpOnVeth, testing::Values(XdpMode::native, XdpMode::generic),

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstring>
 #include <functional>
+#include <mutex>
 #include <thread>
 
 #include "dataplane/main/session_server.hh"
@@ -33,8 +34,11 @@ class Server : public ::testing::Test {
         path_ = ::testing::TempDir() + "wye-drv-session-" + std::to_string(getpid());
         auto listener = ring::listen_sessions(path_);
         ASSERT_TRUE(listener.has_value()) << listener.error().text;
-        server_ = std::make_unique<SessionServer>(std::move(*listener), *rig_.control,
-                                                  dataplane::SessionSettings{1, 77, {}});
+        dataplane::SessionSettings settings{1, 77, {}, [this] {
+                                                const std::lock_guard lock(mutex_);
+                                                return ports_;
+                                            }};
+        server_ = std::make_unique<SessionServer>(std::move(*listener), *rig_.control, settings);
         thread_ = std::thread([this] {
             while (!stop_) {
                 server_->serve();
@@ -80,6 +84,13 @@ class Server : public ::testing::Test {
         return hello;
     }
 
+    void tell_of(std::vector<ring::PortMessage> ports) {
+        const std::lock_guard lock(mutex_);
+        ports_ = std::move(ports);
+    }
+
+    std::mutex mutex_;
+    std::vector<ring::PortMessage> ports_;  // that the data plane has
     Rig rig_;
     std::string path_;
     std::unique_ptr<SessionServer> server_;
@@ -99,15 +110,32 @@ TEST_F(Server, OpensASessionAndExecutesCommands) {
 
 TEST_F(Server, TellsItsVariants) {
     const Programmer shim = Programmer::connect(path_);
-    EXPECT_EQ(shim.variants().fib4.view(), table::fib_variant());
-    EXPECT_EQ(shim.variants().fib6.view(), table::fib6_variant());
-    EXPECT_EQ(shim.variants().acl.view(), table::acl_matchers().front().name);
-    EXPECT_EQ(shim.variants().admission.view(), pipeline::admission_variant());
+    EXPECT_EQ(shim.announced().fib4.view(), table::fib_variant());
+    EXPECT_EQ(shim.announced().fib6.view(), table::fib6_variant());
+    EXPECT_EQ(shim.announced().acl.view(), table::acl_matchers().front().name);
+    EXPECT_EQ(shim.announced().admission.view(), pipeline::admission_variant());
+}
+
+TEST_F(Server, TellsHowItsPortsRunAndAsksThemForEachSessionAnew) {
+    EXPECT_THAT(Programmer::connect(path_).announced().ports, ::testing::IsEmpty());
+    auto port = ring::make_message<ring::PortMessage>();
+    port.port = *ObjectName::from("wan");
+    ring::set_words(port.mode, "native");
+    ring::set_words(port.driver, std::string(100, 'x'));
+    tell_of({port, port});
+    const Programmer shim = Programmer::connect(path_);
+    const auto& told = shim.announced().ports;
+    ASSERT_EQ(told.size(), 2u);
+    EXPECT_EQ(told[0].port.view(), "wan");
+    EXPECT_EQ(ring::words_of(told[0].mode), "native");
+    EXPECT_EQ(ring::words_of(told[0].buffers), "");
+    EXPECT_EQ(ring::words_of(told[0].driver), std::string(port.driver.size() - 1, 'x'));
 }
 
 TEST_F(Server, AShimOfTheVersionBeforeGetsNoMessageThatItDoesNotKnow) {
     auto older = hello();
-    older.oldest_version = older.newest_version = ring::kAdmissionVersion - 1;
+    tell_of({ring::make_message<ring::PortMessage>()});
+    older.oldest_version = older.newest_version = ring::kPortsVersion - 1;
     const Descriptor socket = visit();
     const auto words = ring::bytes_of(older);
     ASSERT_EQ(send(socket.get(), words.data(), words.size(), 0),
@@ -118,6 +146,9 @@ TEST_F(Server, AShimOfTheVersionBeforeGetsNoMessageThatItDoesNotKnow) {
     const auto lookups = ring::receive_message(socket.get());
     ASSERT_TRUE(lookups);
     EXPECT_TRUE(ring::decode<ring::VariantsMessage>(lookups->bytes));
+    const auto admission = ring::receive_message(socket.get());
+    ASSERT_TRUE(admission);
+    EXPECT_TRUE(ring::decode<ring::AdmissionMessage>(admission->bytes));
     const auto next = ring::receive_message(socket.get());
     ASSERT_TRUE(next);
     EXPECT_TRUE(ring::decode<ring::TwinsEnd>(next->bytes));

@@ -62,12 +62,13 @@ class StateTest : public ::testing::Test {
     }
     void connect() {
         plane_.new_session();
-        ring::Variants variants;
-        variants.fib4 = *ObjectName::from("AVX2");
-        variants.fib6 = *ObjectName::from("x86-64-v2");
-        variants.acl = *ObjectName::from("AVX-512");
-        variants.admission = *ObjectName::from("AVX-512");
-        state_->session_opened(plane_, ring::Welcome{}, variants, plane_.returned());
+        ring::Announced announced;
+        announced.fib4 = *ObjectName::from("AVX2");
+        announced.fib6 = *ObjectName::from("x86-64-v2");
+        announced.acl = *ObjectName::from("AVX-512");
+        announced.admission = *ObjectName::from("AVX-512");
+        announced.ports = ports_;
+        state_->session_opened(plane_, ring::Welcome{}, announced, plane_.returned());
     }
     void lose_session() {
         plane_.alive = false;
@@ -106,7 +107,30 @@ class StateTest : public ::testing::Test {
     FakeRouteSource source_;
     std::unique_ptr<State> state_;
     std::vector<std::string> said_;
+    std::vector<ring::PortMessage> ports_;  // that the data plane tells of
 };
+
+TEST_F(StateTest, PortsAreShownAsTheDataPlaneTellsThatTheyRun) {
+    auto port = ring::make_message<ring::PortMessage>();
+    port.port = *ObjectName::from("p0");
+    port.receive_queues = 2;
+    ring::set_words(port.driver, "af_xdp");
+    ring::set_words(port.mode, "nat\x1bive");
+    ring::set_words(port.takes, "UDP ports 4789, 6081");
+    ports_ = {port};
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    connect();
+    settle();
+    const auto rows = state_->show("ports", nlohmann::json::object()).result;
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_EQ(rows[0]["driver"], "af_xdp");
+    EXPECT_EQ(rows[0]["mode"], "nat?ive");
+    EXPECT_EQ(rows[0]["takes"], "UDP ports 4789, 6081");
+    EXPECT_EQ(rows[0]["queues"], 2);
+    EXPECT_FALSE(rows[0].contains("buffers"));
+    lose_session();
+    EXPECT_FALSE(state_->show("ports", nlohmann::json::object()).result[0].contains("driver"));
+}
 
 TEST_F(StateTest, ManifestIsProgrammedWithTwinsLocalAndConnectedRoutes) {
     ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
