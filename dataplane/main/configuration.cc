@@ -271,6 +271,16 @@ void read_device(StrictYaml& yaml, PortSpecification& port) {
     }
 }
 
+/// DPDK 22.11's memif leaves marks of frames that lay in several buffers, by which later ones are joined.
+void check_buffer(StrictYaml& yaml, const PortSpecification& port) {
+    const std::uint32_t whole = port.mtu.value_or(1500) + 14u + 2 * 4u;
+    if (port.socket.buffer_bytes == 0 || port.socket.buffer_bytes >= whole) return;
+    yaml.problem("buffer_bytes",
+                 fmt::format("a buffer should hold a whole frame, which has up to {} bytes: DPDK's "
+                             "memif damages frames that lie in several",
+                             whole));
+}
+
 bool is_power_of_two(std::uint16_t value) {
     return (value & (value - 1)) == 0;
 }
@@ -296,6 +306,7 @@ PortSpecification read_port(StrictYaml& yaml) {
     if (known) read_device(yaml, port);
     yaml.number("mtu", 576, 9216,
                 [&](std::uint64_t mtu) { port.mtu = static_cast<std::uint16_t>(mtu); });
+    check_buffer(yaml, port);
     yaml.boolean("promiscuous", port.promiscuous);
     yaml.boolean("spread", port.spread);
     yaml.number("receive_queues", 1, 64, into(port.receive_queues));

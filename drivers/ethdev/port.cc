@@ -59,6 +59,7 @@ class EthdevQueue final : public worker::PortIo {
         if (device == QueueGate::kNone) [[unlikely]]
             return 0;
         const std::size_t taken = transmit(device, frames);
+        gate_.note(taken != 0);
         gate_.end_sending();
         return taken;
     }

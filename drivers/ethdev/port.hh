@@ -81,6 +81,8 @@ class EthdevPort final : public Port {
     void put_away();
     std::vector<std::string> bring_back();
     std::vector<std::string> say_once(const std::string& text);
+    // queue_pairs.cc
+    std::vector<std::string> look_at_pairs();
     // memif_client.cc
     [[nodiscard]] bool connects_memif() const;
     int connect_memif();
@@ -105,8 +107,10 @@ class EthdevPort final : public Port {
     std::atomic<Loss> loss_{Loss::none};
     bool asks_for_reset_ = false;  // its driver does not tell of one
     Nanoseconds next_question_{0}, next_try_{0};
-    std::string driver_;  // the kernel's, of a PCI device: vfio-pci
-    std::string said_;    // the last problem that was told
+    std::string driver_;                    // the kernel's, of a PCI device: vfio-pci
+    std::string said_;                      // the last problem that was told
+    std::optional<Nanoseconds> pairs_due_;  // when to look whether the other end takes all queues
+    bool pairs_told_ = false;
 };
 
 }  // namespace wye::drivers

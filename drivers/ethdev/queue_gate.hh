@@ -50,11 +50,27 @@ class alignas(64) QueueGate {
         return kNone;
     }
     void end_sending() noexcept { sends_.store(kNone, std::memory_order_release); }
+    /// Whether the device took any of a burst.
+    void note(bool took) noexcept {
+        std::atomic<bool>& seen = took ? took_ : refused_;
+        if (!seen.load(std::memory_order_relaxed)) seen.store(true, std::memory_order_relaxed);
+    }
+
+    // Control thread.
+    /// It refused bursts, and has taken nothing since forget_sent().
+    [[nodiscard]] bool takes_nothing() const noexcept {
+        return refused_.load(std::memory_order_relaxed) && !took_.load(std::memory_order_relaxed);
+    }
+    void forget_sent() noexcept {
+        refused_.store(false, std::memory_order_relaxed);
+        took_.store(false, std::memory_order_relaxed);
+    }
 
   private:
     std::atomic<std::uint16_t> wanted_{kNone};
     std::atomic<std::uint16_t> receives_{kNone};
     std::atomic<std::uint16_t> sends_{kNone};
+    std::atomic<bool> took_{false}, refused_{false};
 };
 
 }  // namespace wye::drivers

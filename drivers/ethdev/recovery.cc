@@ -78,7 +78,12 @@ void EthdevPort::stop_listening() {
 }
 
 std::vector<std::string> EthdevPort::tend() {
-    if (connects_memif()) return keep_memif_connected();
+    if (specification_.kind == PortKind::memif || specification_.kind == PortKind::vhost_user) {
+        std::vector<std::string> said =
+            connects_memif() ? keep_memif_connected() : std::vector<std::string>{};
+        for (std::string& text : look_at_pairs()) said.push_back(std::move(text));
+        return said;
+    }
     if (specification_.kind != PortKind::pci && specification_.kind != PortKind::vdev) return {};
     switch (condition_) {
         case Condition::running:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -36,15 +37,15 @@ def ports_of(folder: Path, ends: tuple[str, str, str, str], more: str = "") -> s
 class OtherEnd:
     """testpmd between one of wye's ports and the TAP "h<n>"; it takes the role that wye has not."""
 
-    def __init__(self, folder: Path, n: int, kind: str, wyes_role: str) -> None:
-        self.folder, self.n = folder, n
+    def __init__(self, folder: Path, n: int, kind: str, wyes_role: str, pairs: int = 1) -> None:
+        self.folder, self.n, self.pairs = folder, n, pairs
         path = folder / f"{n}.sock"
         listens = wyes_role == "client"
         if kind == "memif":
             role = "server" if listens else "client"
             self.device = f"net_memif0,role={role},socket={path},socket-abstract=no"
         else:
-            self.device = f"net_virtio_user0,path={path},queues=1,server={int(listens)}"
+            self.device = f"net_virtio_user0,path={path},queues={pairs},server={int(listens)}"
         self.process: subprocess.Popen | None = None
         self.start()
 
@@ -52,11 +53,11 @@ class OtherEnd:
         self.log = open(self.folder / f"testpmd-{self.n}.log", "w+", encoding="utf-8")
         # Told to end by the end of its input, which is a pipe of ours.
         self.process = subprocess.Popen(
-            [TESTPMD, "--no-huge", "-m", "64", "--no-pci", "--no-shconf",
+            [TESTPMD, "--no-huge", "-m", "192", "--no-pci", "--no-shconf",
              "--lcores", "0@0,1@0", f"--file-prefix=wye-end-{os.getpid()}-{self.n}",
              "--vdev", self.device, "--vdev", f"net_tap0,iface=h{self.n}", "--",
-             "--total-num-mbufs=4096", "--forward-mode=io", "--no-mlockall", "--interactive",
-             "--auto-start"],
+             f"--total-num-mbufs={4096 * self.pairs}", "--forward-mode=io", "--no-mlockall",
+             "--interactive", "--auto-start", f"--rxq={self.pairs}", f"--txq={self.pairs}"],
             stdin=subprocess.PIPE, stdout=self.log, stderr=subprocess.STDOUT)
         end = time.monotonic() + 10
         while "testpmd>" not in self.words():
@@ -231,7 +232,7 @@ def several_on_one_socket(folder: Path) -> str:
         try:
             (folder / "1.sock").symlink_to(path)
             other = OtherEnd.__new__(OtherEnd)
-            other.folder, other.n = folder, 1
+            other.folder, other.n, other.pairs = folder, 1, 1
             other.device = f"net_memif0,role=client,id=7,socket={path},socket-abstract=no"
             other.start()
             others.append(other)
@@ -243,6 +244,95 @@ def several_on_one_socket(folder: Path) -> str:
             for other in others:
                 other.kill()
     return told
+
+
+def numbered(n: int, flow: int, number: int) -> bytes:
+    """As it goes in at p0 (n 1) or comes out at p1 (n 2): one UDP source port a flow."""
+    destination, source, ttl = ((mac(1, False), mac(1, True), 64) if n == 1 else
+                                (mac(2, True), mac(2, False), 63))
+    payload = struct.pack(">HI", flow, number).ljust(40, b"w")
+    return ipv4_frame(destination, source, ttl, payload, 1024 + flow)
+
+
+class Pairs:
+    """A router with two workers and so many queue pairs on each port, and its other ends with as many as
+    `theirs` says."""
+
+    def __init__(self, folder: Path, ends: tuple[str, str, str, str],
+                 theirs: tuple[int, int]) -> None:
+        ports = ports_of(folder, ends).replace("}\n", ", receive_queues: 2}\n")
+        cores = sorted(os.sched_getaffinity(0))
+        workers = f"[{{core: {cores[0]}}}, {{core: {cores[-1]}}}]"
+        self.running = Running(configure(folder, ports, workers=workers, share_cores="true",
+                                         memory="{hugepages: never, megabytes: 128}"))
+        self.others = [OtherEnd(folder, n, ends[2 * n], ends[2 * n + 1], theirs[n])
+                       for n in (0, 1)]
+        self.running.program()
+
+    def __enter__(self) -> Pairs:
+        return self
+
+    def __exit__(self, *_) -> None:
+        for other in self.others:
+            other.kill()
+        self.running.__exit__()
+
+    def by_queue(self, port: str) -> dict[tuple[int, int], int]:
+        """(queue, worker): packets."""
+        rows = (line.split() for line in self.running.ask("queues"))
+        return {(int(queue), int(worker)): int(packets)
+                for name, queue, worker, packets in rows if name == port}
+
+    def send(self, source: Host, sink: Host, flows: int, number: int) -> list[bytes]:
+        """One frame of each flow; what comes out of them, in its order."""
+        for flow in range(flows):
+            source.socket.send(numbered(1, flow, number))
+        wanted = {numbered(2, flow, number) for flow in range(flows)}
+        got, end = [], time.monotonic() + 1
+        while len(got) < flows and time.monotonic() < end:
+            try:
+                frame = sink.socket.recv(2048)
+            except TimeoutError:
+                continue
+            if frame in wanted:
+                got.append(frame)
+        return got
+
+
+def several_pairs(folder: Path, ends: tuple[str, str, str, str]) -> str:
+    """Flows are spread by who fills the queues; each worker has one and sends by one; nothing is lost."""
+    flows, rounds = 64, 20
+    with Pairs(folder, ends, (2, 2)) as pairs:
+        with Host(0) as source, Host(1) as sink:
+            end = time.monotonic() + 15
+            while len(pairs.send(source, sink, flows, 0)) < flows:
+                need(time.monotonic() < end, f"nothing comes: {pairs.running.words()}")
+            before = pairs.by_queue("p0")
+            for number in range(1, rounds + 1):
+                got = pairs.send(source, sink, flows, number)
+                need(len(got) == flows == len(set(got)),
+                     f"{len(got)} of {flows} in round {number}: {pairs.running.ask('drops')}")
+        grown = {key: count - before[key] for key, count in pairs.by_queue("p0").items()}
+        need(set(grown) == {(0, 0), (1, 1)} and min(grown.values()) >= flows * rounds / 4, f"{grown}")
+        need("takes nothing" not in pairs.running.words(), pairs.running.words())
+        balanced(pairs.running)
+        pairs.running.end()
+        return f"{flows * rounds} frames by (queue, worker): {grown}"
+
+
+def fewer_pairs(folder: Path, ends: tuple[str, str, str, str]) -> str:
+    """What the other end has not is said, and what is lost by it is counted."""
+    with Pairs(folder, ends, (2, 1)) as pairs:
+        words = 'port "p1": the other end takes nothing of queue(s) 1'
+        with Host(0) as source, Host(1) as sink:
+            end = time.monotonic() + 15
+            while words not in pairs.running.words():
+                need(time.monotonic() < end, f"not said: {pairs.running.words()}")
+                some = len(pairs.send(source, sink, 64, 0))
+        drops = pairs.running.ask("drops")
+        need(any("port_transmit_full" in line for line in drops) and 0 < some < 64, f"{some} {drops}")
+        balanced(pairs.running)
+        return next(line for line in pairs.running.words().splitlines() if words in line)
 
 
 def no_socket_in_the_way(folder: Path) -> str:
@@ -266,6 +356,12 @@ def everything() -> None:
     case("refused: a vhost_user's socket that another instance has", taken, "second",
          "vhost_user", 1)
     case("two interfaces of memif on one socket", several_on_one_socket)
+    case("two queue pairs, two workers: memif server, vhost_user server", several_pairs, SERVERS)
+    case("two queue pairs, two workers: memif client, vhost_user client", several_pairs,
+         ("memif", "client", "vhost_user", "client"))
+    case("an other end of vhost_user with fewer pairs", fewer_pairs, SERVERS)
+    case("an other end of memif with fewer pairs", fewer_pairs,
+         ("memif", "client", "memif", "server"))
     case("refused: a file in the socket's place", no_socket_in_the_way)
 
 

@@ -80,8 +80,8 @@ class Running:
         self.log.flush()
         return Path(self.log.name).read_text()
 
-    def program(self) -> None:
-        self.router = subprocess.Popen([ROUTER, self.run_dir], text=True,
+    def program(self, mtu: int = 1500) -> None:
+        self.router = subprocess.Popen([ROUTER, self.run_dir, str(mtu)], text=True,
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         line = self.router.stdout.readline().strip()
         need(line == "ready", f"the programmer said {line!r}")
@@ -232,10 +232,10 @@ def checksum(header: bytes) -> int:
     return ~total & 0xffff
 
 
-def ipv4_frame(destination: bytes, source: bytes, ttl: int) -> bytes:
+def ipv4_frame(destination: bytes, source: bytes, ttl: int, payload: bytes = b"wye" * 20,
+               source_port: int = 7) -> bytes:
     """UDP from 10.1.0.10 to 10.2.0.10."""
-    payload = b"wye" * 20
-    udp = struct.pack(">HHHH", 7, 9, 8 + len(payload), 0) + payload
+    udp = struct.pack(">HHHH", source_port, 9, 8 + len(payload), 0) + payload
     header = struct.pack(">BBHHHBBH4B4B", 0x45, 0, 20 + len(udp), 1, 0, ttl, 17, 0,
                          10, 1, 0, 10, 10, 2, 0, 10)
     header = header[:10] + struct.pack(">H", checksum(header)) + header[12:]

@@ -189,6 +189,8 @@ ports:
                              std::string(103, 'n') + R"(}
   - {name: o, kind: memif, socket: /run/)" +
                              std::string(102, 'o') + R"(, socket_mode: "00600"}
+  - {name: p, kind: memif, socket: /run/p, role: client, mtu: 9000, buffer_bytes: 4096}
+  - {name: q, kind: memif, socket: /run/q, role: client, buffer_bytes: 1521}
 )";
     EXPECT_THAT(
         parse_configuration(text, "f").problems,
@@ -218,7 +220,11 @@ ports:
             HasSubstr("f:15: ports[12].buffer_bytes: says nothing in a server"),
             HasSubstr("f:16: ports[13].interface: is no key"),
             HasSubstr("f:16: ports[13].socket: should be an absolute path of less than 108"),
-            HasSubstr("f:17: ports[14].socket_mode: should be an octal mode")));
+            HasSubstr("f:17: ports[14].socket_mode: should be an octal mode"),
+            HasSubstr("f:18: ports[15].buffer_bytes: a buffer should hold a whole frame, which has "
+                      "up to 9022 bytes"),
+            HasSubstr("f:19: ports[16].buffer_bytes: a buffer should hold a whole frame, which has "
+                      "up to 1522 bytes")));
 }
 
 TEST(Configuration, WhatIsMissingIsSaid) {
