@@ -43,6 +43,13 @@ class MallocPool : public FramePool {
     std::size_t outstanding = 0;
 };
 
+/// Buffers of another kind, and how a frame comes into one and leaves it.
+struct Buffers {
+    FramePool& pool;
+    std::function<Frame(const Bytes&)> receive;
+    std::function<Bytes(const Frame&)> send;
+};
+
 struct VportOptions {
     std::uint16_t port = 0;
     std::uint16_t vlan = kNoVlan;
@@ -77,6 +84,9 @@ class TestRouter {
     ~TestRouter();
     TestRouter(const TestRouter&) = delete;
     TestRouter& operator=(const TestRouter&) = delete;
+
+    /// Received frames lie there from now on, not in `pool`. They outlive the router.
+    void use(const Buffers& buffers);
 
     // Making tables. Everything is published at once.
     TenantId add_tenant(std::uint32_t punt_packets_per_second = 0);
@@ -134,10 +144,13 @@ class TestRouter {
         table::Ref<table::TenantPolicy> published;
     };
     void publish(TenantId tenant);
+    [[nodiscard]] Frame make(const Bytes& bytes);
+    [[nodiscard]] Bytes contents(const Frame& frame) const;
     void write_rewrite(table::NextHop& nexthop, std::string_view neighbor_mac);
     table::FibWriter& fib(VrfId vrf, net::IpFamily family);
     void transmit();
 
+    const Buffers* buffers_ = nullptr;
     std::vector<Tenant> tenants_;
     std::uint32_t vrfs_ = 0, vports_ = 0, tunnels_ = 0, nexthops_ = 0, groups_ = 0;
     std::map<std::pair<std::uint32_t, net::IpFamily>, table::FibWriter> fibs_;
