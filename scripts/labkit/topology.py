@@ -41,6 +41,10 @@ def site_number(pop: str) -> int:
 class Topology:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
+        # May be changed before up().
+        self.conf = CONF
+        self.carrier_mtu = CARRIER_MTU
+        self.site_mtu = 1500
 
     # -- wires and hosts ----------------------------------------------------------------------
 
@@ -72,8 +76,8 @@ class Topology:
     def _lay_carriers(self) -> None:
         for carrier in ("c4", "c6"):
             self.lab.shell("wire-a", f"""
-                ip link add name {carrier} mtu {CARRIER_MTU} type veth \
-                    peer name {carrier}-far mtu {CARRIER_MTU}""")
+                ip link add name {carrier} mtu {self.carrier_mtu} type veth \
+                    peer name {carrier}-far mtu {self.carrier_mtu}""")
             # The far end is moved through the lab's own view of the namespace files.
             self.lab.shell("wire-a", f"""
                 ip link set {carrier}-far netns {NAMESPACES}/wire-b.net""")
@@ -94,9 +98,10 @@ class Topology:
         switch = f"switch-{pop}"
         self.lab.shell(switch, f"""
             sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
-            ip link add name br0 type bridge mcast_snooping 0
+            ip link add name br0 mtu {self.site_mtu} type bridge mcast_snooping 0
             ip link set br0 up
-            ip link add name trunk type veth peer name access
+            ip link add name trunk mtu {self.site_mtu} type veth \
+                peer name access mtu {self.site_mtu}
             ip link set access netns {NAMESPACES}/wire-{pop}.net
             ip link set trunk master br0 up
             ethtool -K trunk {OFFLOADS} >/dev/null""")
@@ -106,7 +111,8 @@ class Topology:
             self.lab.make_net(host)
             program = self._tag_program(vlan)
             self.lab.shell(switch, f"""
-                ip link add name {tenant} type veth peer name eth0
+                ip link add name {tenant} mtu {self.site_mtu} type veth \
+                    peer name eth0 mtu {self.site_mtu}
                 ip link set eth0 netns {NAMESPACES}/{host}.net
                 ip link set {tenant} master br0 up
                 ethtool -K {tenant} {OFFLOADS} >/dev/null
@@ -151,13 +157,13 @@ class Topology:
 
     def start_dataplane(self, pop: str) -> None:
         self.start(pop, "dataplane", f"wire-{pop}", str(PROGRAMS["wye-dataplane"]),
-                   "--config", str(CONF / pop / "dataplane.yaml"))
+                   "--config", str(self.conf / pop / "dataplane.yaml"))
 
     def start_shim(self, pop: str, frr: bool = True) -> None:
         zebra = ["--zebra-socket", f"/run/wye/{pop}/zebra.sock"] if frr else []
         self.start(pop, "shim", pop, str(PROGRAMS["wye-shim"]), "--instance", pop,
                    "--run-dir", f"/run/wye/{pop}", *zebra,
-                   "--manifest", str(CONF / pop / "manifest.yaml"))
+                   "--manifest", str(self.conf / pop / "manifest.yaml"))
 
     def start_zebra(self, pop: str) -> None:
         # Daemons of a two-router lab have said all their routes well within 5 seconds.
@@ -173,7 +179,7 @@ class Topology:
         where `write memory` puts it, or else the lab's own."""
         self.lab.shell(pop, f"""
             touch /etc/frr/vtysh.conf
-            test -e /etc/frr/frr.conf || cp {CONF / pop / "frr.conf"} /etc/frr/frr.conf
+            test -e /etc/frr/frr.conf || cp {self.conf / pop / "frr.conf"} /etc/frr/frr.conf
             chown frr:frr /etc/frr/*""")
         self.start_zebra(pop)
         self.await_vty(pop, "zebra")
