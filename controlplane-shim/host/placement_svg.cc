@@ -222,8 +222,10 @@ class Picture {
 
     void memory() {
         for (const auto& node : plan_.memory) {
-            std::string words = fmt::format("Memory of node {}: {} packet buffers in {} MiB",
-                                            node.node, node.buffers, node.megabytes);
+            std::string words = fmt::format("Memory of node {}: ", node.node);
+            words += node.buffers == 0
+                         ? "no packet buffers"
+                         : fmt::format("{} packet buffers in {} MiB", node.buffers, node.megabytes);
             if (node.buffer_pages > 0) {
                 words += fmt::format(", {} huge pages of 2 MiB", node.buffer_pages);
             }

@@ -52,7 +52,7 @@ std::string where(const Machine& machine, std::uint32_t cpu) {
     return words;
 }
 
-std::string port_words(const Machine& machine, const Plan::Port& port) {
+std::string port_words(const Machine& machine, const Plan& plan, const Plan::Port& port) {
     std::string place = "no PCI device";
     if (!port.pci_address.empty()) {
         place = port.pci_address + ", ";
@@ -60,13 +60,18 @@ std::string port_words(const Machine& machine, const Plan::Port& port) {
                  : port.nodes.empty()                          ? "its node is not known"
                                       : fmt::format("node {}", fmt::join(port.nodes, ", "));
     }
-    return fmt::format("  {}: {}; {}\n", port.name, place, plural(port.queues, "queue"));
+    const std::string buffers =
+        plan.several_nodes ? fmt::format(", buffers on node {}", port.buffers_on) : "";
+    return fmt::format("  {}: {}; {}{}\n", port.name, place, plural(port.queues, "queue"), buffers);
 }
 
 std::string memory_words(const Plan::NodeMemory& node) {
     std::string words =
-        fmt::format("  node {}: {} packet buffers in {} MiB (queues and workers hold up to {})",
-                    node.node, node.buffers, node.megabytes, node.buffers_held);
+        node.buffers == 0
+            ? fmt::format("  node {}: no packet buffers", node.node)
+            : fmt::format(
+                  "  node {}: {} packet buffers in {} MiB (queues and workers hold up to {})",
+                  node.node, node.buffers, node.megabytes, node.buffers_held);
     if (node.buffer_pages > 0) words += fmt::format("; {} huge pages", node.buffer_pages);
     if (node.table_pages > 0) words += fmt::format(", {} more for full tables", node.table_pages);
     return words + "\n";
@@ -139,7 +144,7 @@ std::string placement_words(const Machine& machine, const Plan& plan) {
                            fmt::join(cpus, " "));
     }
     if (!plan.ports.empty()) out += "ports\n";
-    for (const auto& port : plan.ports) out += port_words(machine, port);
+    for (const auto& port : plan.ports) out += port_words(machine, plan, port);
     if (!plan.memory.empty()) out += "memory\n";
     for (const auto& node : plan.memory) out += memory_words(node);
     out += plan.advice.empty() ? "nothing to improve\n" : "not ideal\n";
@@ -165,7 +170,8 @@ json placement_json(const Machine& machine, const Plan& plan) {
         out["ports"].push_back({{"name", port.name},
                                 {"pci_address", port.pci_address},
                                 {"nodes", port.nodes},
-                                {"queues", port.queues}});
+                                {"queues", port.queues},
+                                {"buffers_on", port.buffers_on}});
     }
     for (const auto& node : plan.memory) {
         out["memory"].push_back({{"node", node.node},

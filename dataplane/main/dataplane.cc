@@ -1,8 +1,6 @@
 #include "dataplane/main/dataplane.hh"
 
 #include <fmt/format.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -17,6 +15,7 @@
 #include "dataplane/main/host_twins.hh"
 #include "dataplane/main/lease_server.hh"
 #include "dataplane/main/notify.hh"
+#include "dataplane/main/other_threads.hh"
 #include "dataplane/main/placement_request.hh"
 #include "dataplane/main/privileges.hh"
 #include "dataplane/main/run_dir.hh"
@@ -27,19 +26,26 @@
 #include "dataplane/worker/crew.hh"
 #include "dataplane/worker/watchdog.hh"
 #include "dataplane/worker/worker.hh"
+#include "drivers/ethdev/buffer_pools.hh"
 #include "drivers/ethdev/eal.hh"
-#include "drivers/ethdev/mbuf_pool.hh"
 #include "drivers/port.hh"
 
 namespace wye::dataplane {
 
-using drivers::MbufPool;
+using drivers::BufferPools;
 using drivers::Port;
 using drivers::PortKind;
 using drivers::PortSpecification;
 using table::SlotKind;
 
 namespace {
+
+/// Where everything goes, and what it was planned from.
+struct Placement {
+    drivers::Machine machine;
+    drivers::PlacementRequest request;
+    drivers::Plan plan;
+};
 
 /// Ends EAL after everything that came after it.
 struct EalGuard {
@@ -74,6 +80,12 @@ class CrewKeeper final : public control::WorkerKeeper {
     std::function<void()> changed_;
 };
 
+std::vector<drivers::NodeMegabytes> megabytes_by_node(const drivers::Plan& plan) {
+    std::vector<drivers::NodeMegabytes> nodes;
+    for (const auto& memory : plan.memory) nodes.push_back({memory.node, memory.megabytes});
+    return nodes;
+}
+
 worker::Line line_of(drivers::Port& port, PortId id) {
     worker::Line line;
     line.port = id;
@@ -91,11 +103,13 @@ worker::Line line_of(drivers::Port& port, PortId id) {
 /// In the order in which they are made; they go in reverse.
 struct Dataplane::Parts {
     Configuration configuration;
+    Placement placement;
     std::uint64_t instance = 0;
     Descriptor lock;
     Descriptor signals;
     std::unique_ptr<EalGuard> eal;
-    std::unique_ptr<MbufPool> pool;
+    bool hugepages = false;
+    std::optional<BufferPools> pools;
     std::vector<std::unique_ptr<Port>> ports;
     std::vector<PortId> port_ids;
     std::optional<table::CounterFile> counters;
@@ -105,7 +119,8 @@ struct Dataplane::Parts {
     std::unique_ptr<table::Epochs> epochs;
     std::unique_ptr<table::Liveness> liveness;
     ring::Wakeup control_wakeup;
-    cpu_set_t usable{};  // cores that this process may have
+    Cpus usable;                // CPUs that this process may have
+    std::vector<pid_t> others;  // threads that are no workers
     std::unique_ptr<worker::Crew> crew;
     CrewKeeper crew_keeper;
     std::optional<worker::Watchdog> watchdog;
@@ -116,6 +131,7 @@ struct Dataplane::Parts {
     std::unique_ptr<LeaseServer> leases;
 
     Outcome<void> start_environment();
+    Outcome<void> make_pools(std::uint32_t longest_frame);
     Outcome<void> take_ports();
     Outcome<void> open_counters();
     void name_ports();
@@ -124,6 +140,8 @@ struct Dataplane::Parts {
     void make_host();
     Outcome<void> make_control();
     Outcome<void> start_threads();
+    [[nodiscard]] Cpus worker_cpus() const;
+    void seat_others();
     [[nodiscard]] std::vector<WatchedPort> watched_ports() const;
     [[nodiscard]] std::vector<ring::PortMessage> port_messages() const;
     void stop();
@@ -141,10 +159,34 @@ Outcome<void> Dataplane::Parts::start_environment() {
             options.single_file_segments = true;
         }
     }
+    if (placement.plan.several_nodes) options.nodes = megabytes_by_node(placement.plan);
     const auto started = drivers::start_eal(options);
     if (!started) return failure(ExitCode::environment, started.error().text);
     eal = std::make_unique<EalGuard>();
+    hugepages = started->hugepages;
     for (const std::string& note : started->notes) say(note);
+    return {};
+}
+
+/// Without hugepages DPDK knows no nodes.
+Outcome<void> Dataplane::Parts::make_pools(std::uint32_t longest_frame) {
+    const drivers::Plan& plan = placement.plan;
+    std::vector<BufferPools::Wanted> wanted;
+    if (plan.several_nodes && hugepages) {
+        for (const std::uint32_t node : plan.pools()) {
+            wanted.push_back({node, plan.memory_of(node)->megabytes});
+        }
+    } else {
+        wanted.push_back({std::nullopt, configuration.memory.megabytes});
+    }
+    auto made = BufferPools::create(wanted, longest_frame);
+    if (!made) return failure(ExitCode::environment, made.error().text);
+    pools.emplace(std::move(*made));
+    for (const BufferPools::Wanted& one : wanted) {
+        if (!one.node) continue;
+        say(fmt::format("{} packet buffers on NUMA node {}", pools->near(*one.node).size(),
+                        *one.node));
+    }
     return {};
 }
 
@@ -157,14 +199,13 @@ Outcome<void> Dataplane::Parts::take_ports() {
         longest = std::max(longest, (*port)->buffer_bytes());
         ports.push_back(std::move(*port));
     }
-    auto made = MbufPool::create(configuration.memory.megabytes, longest);
-    if (!made) return failure(ExitCode::environment, made.error().text);
-    pool = std::move(*made);
-    for (const auto& port : ports) {
-        if (const Status started = port->start(*pool); !started) {
+    if (auto made = make_pools(longest); !made) return made;
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        drivers::MbufPool& pool = pools->near(placement.plan.ports[i].buffers_on);
+        if (const Status started = ports[i]->start(pool); !started) {
             return failure(ExitCode::device, started.error().text);
         }
-        if (const std::string text = port->description(); !text.empty()) say(text);
+        if (const std::string text = ports[i]->description(); !text.empty()) say(text);
     }
     return {};
 }
@@ -209,24 +250,30 @@ void Dataplane::Parts::make_crew() {
     for (std::uint32_t i = 0; i < configuration.max_workers; ++i) {
         const worker::Options options{WorkerId{i}, std::nullopt,
                                       static_cast<worker::Idle>(configuration.idle)};
-        const worker::Shared shared{*pool,
-                                    published,
-                                    *epochs,
-                                    *liveness,
-                                    counters->block(WorkerId{i}),
-                                    nullptr,
-                                    &control_wakeup,
-                                    drivers::enter_eal_thread,
-                                    drivers::leave_eal_thread};
+        const auto& cores = configuration.worker_cores;
+        const worker::Shared shared{
+            i < cores.size() ? pools->near(placement.plan.pool_for(cores[i])) : pools->first(),
+            published,
+            *epochs,
+            *liveness,
+            counters->block(WorkerId{i}),
+            nullptr,
+            &control_wakeup,
+            drivers::enter_eal_thread,
+            drivers::leave_eal_thread};
         workers.push_back(std::make_unique<worker::Worker>(options, shared));
     }
     const auto is_usable = [this](std::uint32_t core) {
-        return core < CPU_SETSIZE && CPU_ISSET(core, &usable);
+        return std::ranges::find(usable, core) != usable.end();
     };
     crew = std::make_unique<worker::Crew>(
-        worker::Crew::Options{*pool, *counters, is_usable, nullptr, nullptr}, std::move(workers));
+        worker::Crew::Options{pools->first(), *counters, is_usable, nullptr, nullptr},
+        std::move(workers));
     // What it is asked for shows in the records at once, and not at the next look.
-    crew_keeper.keep(*crew, [this] { watchdog->look(monotonic_now()); });
+    crew_keeper.keep(*crew, [this] {
+        watchdog->look(monotonic_now());
+        seat_others();
+    });
     for (std::size_t p = 0; p < ports.size(); ++p) {
         crew->connect(line_of(*ports[p], port_ids[p]));
         if (ports[p]->receive_queues() >= configuration.max_workers ||
@@ -260,7 +307,7 @@ void Dataplane::Parts::make_host() {
     const std::uint32_t block = configuration.max_workers;
     host::Options options{[this] { control_wakeup.notify(); }, drivers::enter_eal_thread,
                           drivers::leave_eal_thread};
-    host = std::make_unique<host::HostThread>(*pool, counters->block(WorkerId{block}),
+    host = std::make_unique<host::HostThread>(pools->first(), counters->block(WorkerId{block}),
                                               std::move(sides), std::move(options));
     for (const auto& worker : crew->workers()) worker->set_host_wakeup(&host->wakeup());
     crew->set_host(counters->block(WorkerId{block}).worker->polls, host->wakeup());
@@ -305,12 +352,32 @@ Outcome<void> Dataplane::Parts::make_control() {
 
 Outcome<void> Dataplane::Parts::start_threads() {
     host->start();
+    others = threads_of_process();
+    seat_others();
     const std::vector<std::optional<std::uint32_t>> cores(configuration.worker_cores.begin(),
                                                           configuration.worker_cores.end());
     if (const Status started = crew->start(cores); !started) {
         return failure(ExitCode::core, started.error().text);
     }
     return {};
+}
+
+Cpus Dataplane::Parts::worker_cpus() const {
+    Cpus cpus;
+    if (!crew) return configuration.worker_cores;
+    for (const auto& worker : crew->workers()) {
+        if (worker->running() && worker->core()) cpus.push_back(*worker->core());
+    }
+    return cpus.empty() ? configuration.worker_cores : cpus;
+}
+
+/// All threads that there are before the first worker: where the plan has them, for the cores that
+/// workers have now.
+void Dataplane::Parts::seat_others() {
+    drivers::PlacementRequest request = placement.request;
+    request.cores = worker_cpus();
+    const auto planned = drivers::plan_placement(placement.machine, request).other_cpus();
+    pin_threads(others, cpus_for_others(planned, usable, request.cores));
 }
 
 std::vector<WatchedPort> Dataplane::Parts::watched_ports() const {
@@ -358,8 +425,8 @@ void Dataplane::Parts::stop() {
     watchdog.reset();
     crew.reset();   // their queues before the ports
     ports.clear();  // they give their buffers back before the pool goes
-    if (pool && pool->in_use() > 0) {
-        say(fmt::format("{} packet buffers were not given back", pool->in_use()));
+    if (pools && pools->in_use() > 0) {
+        say(fmt::format("{} packet buffers were not given back", pools->in_use()));
     }
     if (counters) (void)settle_ledger(*counters);
     if (lock.valid()) leave_run_dir(configuration.run_dir);
@@ -392,15 +459,6 @@ void raise_locked_limit(const Configuration& configuration) {
     (void)setrlimit(RLIMIT_MEMLOCK, &limit);
 }
 
-/// The calling thread, and those that it starts, leave the workers' cores to the workers.
-void keep_off(const std::vector<std::uint32_t>& worker_cores) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return;
-    for (const std::uint32_t core : worker_cores) CPU_CLR(core, &set);
-    if (CPU_COUNT(&set) > 0) (void)sched_setaffinity(0, sizeof set, &set);
-}
-
 bool needs_net_admin(const Configuration& configuration) {
     return std::any_of(configuration.ports.begin(), configuration.ports.end(),
                        [](const PortSpecification& port) {
@@ -409,22 +467,28 @@ bool needs_net_admin(const Configuration& configuration) {
                        });
 }
 
-}  // namespace
-
-Outcome<void> check_cores(const Configuration& configuration) {
+/// Prints warnings.
+Outcome<Placement> place(const Configuration& configuration) {
     const auto topology = drivers::Topology::of_this_machine();
     if (!topology) return failure(ExitCode::core, topology.error().text);
-    const auto plan =
-        drivers::plan_placement(drivers::machine_of(*topology, drivers::read_isolation()),
-                                placement_request(configuration));
+    Placement placement;
+    placement.machine = drivers::machine_of(*topology, drivers::read_isolation());
+    placement.request = placement_request(configuration);
+    placement.plan = drivers::plan_placement(placement.machine, placement.request);
     std::vector<std::string> refusals;
-    for (const drivers::Advice& advice : plan.advice) {
+    for (const drivers::Advice& advice : placement.plan.advice) {
         if (advice.severity == drivers::Advice::Severity::refusal) refusals.push_back(advice.text);
         if (advice.severity != drivers::Advice::Severity::warning) continue;
         say(fmt::format("warning: {} ({})", advice.text, advice.fix));
     }
-    if (refusals.empty()) return {};
+    if (refusals.empty()) return placement;
     return failure(ExitCode::core, fmt::format("{}", fmt::join(refusals, "; ")));
+}
+
+}  // namespace
+
+Outcome<void> check_cores(const Configuration& configuration) {
+    return place(configuration).map([](const Placement&) {});
 }
 
 Dataplane::Dataplane(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -433,29 +497,34 @@ Dataplane::~Dataplane() {
 }
 
 Outcome<std::unique_ptr<Dataplane>> Dataplane::start(const Configuration& configuration) {
-    if (auto good = check_cores(configuration); !good) return tl::unexpected(good.error());
+    auto placement = place(configuration);
+    if (!placement) return tl::unexpected(placement.error());
     auto lock = take_run_dir(configuration.run_dir);
     if (!lock) return tl::unexpected(lock.error());
 
     std::unique_ptr<Dataplane> made(new Dataplane(std::make_unique<Parts>()));
     Parts& parts = *made->parts_;
     parts.configuration = configuration;
+    parts.placement = std::move(*placement);
     parts.instance = random_number();
     parts.lock = std::move(*lock);
     parts.signals = catch_signals();
     raise_descriptor_limit();
     raise_locked_limit(configuration);
-    (void)sched_getaffinity(0, sizeof parts.usable, &parts.usable);
+    parts.usable = usable_cpus();
     const auto devices =
         parts.start_environment().and_then([&] { return parts.take_ports(); }).and_then([&] {
             return parts.open_counters();
         });
     if (!devices) return tl::unexpected(devices.error());
+    // Those that come from here on inherit it. DPDK's own keep all privileges, and what has fewer may not
+    // move them.
+    parts.others = threads_of_process();
+    parts.seat_others();
     const bool keep = needs_net_admin(configuration);
     if (const Status dropped = drop_privileges(keep); !dropped) {
         return failure(ExitCode::failed, dropped.error().text);
     }
-    keep_off(configuration.worker_cores);
     parts.name_ports();
     parts.epochs = std::make_unique<table::Epochs>(configuration.max_workers);
     parts.liveness = std::make_unique<table::Liveness>(configuration.limits.nexthops);

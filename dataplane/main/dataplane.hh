@@ -2,8 +2,8 @@
 // other, and taken apart in reverse.
 //
 // Threads: the caller becomes the control thread (run()); a builder within Control; the host
-// thread; a worker for each configured core. Those that are no workers stay off the workers' cores
-// where there are others.
+// thread; a worker for each configured core. Those that are no workers run where the placement has
+// them (other_threads.hh), off the workers' cores where there are others.
 #pragma once
 
 #include <cstdint>

@@ -25,6 +25,10 @@ drivers::PlacementRequest placement_request(const Configuration& configuration) 
         one.rx_descriptors = port.rx_descriptors;
         one.tx_descriptors = port.tx_descriptors;
         one.mtu = port.mtu.value_or(one.mtu);
+        // Its NIC writes into the buffers (zero-copy). The other kinds are copied by a worker.
+        if (port.kind == drivers::PortKind::af_xdp) one.interface = port.interface;
+        // DPDK's driver knows one region of memory, the first one, whatever buffer it is to send.
+        if (port.kind == drivers::PortKind::memif && port.socket.zero_copy) request.one_pool = true;
         request.ports.push_back(std::move(one));
     }
     return request;

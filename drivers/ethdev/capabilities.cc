@@ -16,10 +16,12 @@ void join(std::string& text, const std::string& more) {
 
 }  // namespace
 
-DeviceUse choose_use(const rte_eth_dev_info& info, std::uint16_t queues) noexcept {
+DeviceUse choose_use(const rte_eth_dev_info& info, std::uint16_t queues, bool one_pool) noexcept {
     DeviceUse use;
-    // Buffers are of one pool and have one owner, which is all that it asks for.
-    use.transmit_offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+    // A queue's buffers of one pool, with one owner each, is all that it asks for. With several pools
+    // nothing keeps what one port received off another's queue, and the driver would put it into
+    // the pool of the buffer before it.
+    if (one_pool) use.transmit_offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
     if (queues > 1) {
         use.spread_by =
             info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);

@@ -16,7 +16,8 @@ struct DeviceUse {
     std::uint64_t spread_by = 0;  // RTE_ETH_RSS_…: by what flows go to queues; 0: not at all
 };
 
-DeviceUse choose_use(const rte_eth_dev_info& info, std::uint16_t queues) noexcept;
+/// `one_pool`: all buffers that are ever sent by it are of one pool.
+DeviceUse choose_use(const rte_eth_dev_info& info, std::uint16_t queues, bool one_pool) noexcept;
 
 /// Whether the outer UDP ports are part of it: else all flows of a tunnel come in by one queue.
 bool spreads_tunnels(std::uint64_t spread_by) noexcept;

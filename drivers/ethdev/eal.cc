@@ -1,6 +1,7 @@
 #include "drivers/ethdev/eal.hh"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <pthread.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -8,6 +9,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "drivers/ethdev/hugepages.hh"
@@ -30,8 +32,6 @@ std::vector<std::string> arguments(const EalOptions& options, bool hugepages,
     std::vector<std::string> list{"wye-dataplane",
                                   "--lcores",
                                   fmt::format("0@({})", every_core(cores)),
-                                  "-m",
-                                  std::to_string(options.megabytes),
                                   "--file-prefix",
                                   "wye-" + options.instance,
                                   "--no-telemetry",
@@ -39,6 +39,9 @@ std::vector<std::string> arguments(const EalOptions& options, bool hugepages,
                                   "--log-level=warning",
                                   "--log-level=lib.*:warning",
                                   "--log-level=pmd.*:warning"};
+    for (std::string& word : memory_arguments(options, hugepages)) {
+        list.push_back(std::move(word));
+    }
     if (hugepages) {
         list.emplace_back("--in-memory");
     } else {
@@ -55,7 +58,8 @@ std::vector<std::string> arguments(const EalOptions& options, bool hugepages,
 
 Result<bool> choose_hugepages(const EalOptions& options, std::vector<std::string>& notes) {
     if (options.hugepages == HugepagePolicy::never) return false;
-    const Status secured = secure_hugepages(options.megabytes);
+    const Status secured = options.nodes.empty() ? secure_hugepages(options.megabytes)
+                                                 : secure_hugepages(options.nodes);
     if (secured) return true;
     if (options.hugepages == HugepagePolicy::required) {
         return fail("memory.hugepages is required, but " + secured.error().text);
@@ -74,6 +78,18 @@ Status check_plugins(const std::vector<std::string>& plugins) {
 }
 
 }  // namespace
+
+std::vector<std::string> memory_arguments(const EalOptions& options, bool hugepages) {
+    if (options.nodes.empty() || !hugepages) return {"-m", std::to_string(options.megabytes)};
+    std::size_t count = 0;
+    for (const NodeMegabytes& one : options.nodes) {
+        count = std::max<std::size_t>(count, one.node + 1);
+    }
+    // By the number of the node; one that is not there has nothing.
+    std::vector<std::uint32_t> amounts(count);
+    for (const NodeMegabytes& one : options.nodes) amounts[one.node] = one.megabytes;
+    return {"--socket-mem", fmt::format("{}", fmt::join(amounts, ","))};
+}
 
 Result<EalReport> start_eal(const EalOptions& options) {
     EalReport report;

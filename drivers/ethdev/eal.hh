@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dataplane/base/result.hh"
+#include "drivers/ethdev/hugepages.hh"
 
 namespace wye::drivers {
 
@@ -19,15 +20,20 @@ struct EalOptions {
     std::string instance;
     HugepagePolicy hugepages = HugepagePolicy::automatic;
     std::uint32_t megabytes = 128;
+    /// In hugepages: what of them is on which NUMA node. Empty: nodes do not count.
+    std::vector<NodeMegabytes> nodes;
     std::vector<std::string> plugins;        // shared objects with further poll-mode drivers
     std::vector<std::string> pci_addresses;  // the only PCI devices that are looked at
-    bool single_file_segments = false;       // memif with zero-copy needs it
+    bool single_file_segments = false;  // memif with zero-copy needs it, and memory on one node
 };
 
 struct EalReport {
     bool hugepages = false;
     std::vector<std::string> notes;  // for people
 };
+
+/// DPDK's options for so much memory, by node in hugepages.
+std::vector<std::string> memory_arguments(const EalOptions& options, bool hugepages);
 
 /// The calling thread becomes EAL's main thread; its CPU affinity is left as it was.
 Result<EalReport> start_eal(const EalOptions& options);

@@ -37,11 +37,15 @@ std::uint32_t count_for(std::uint32_t megabytes, std::uint32_t room) {
 /// As rte_pktmbuf_pool_create does, but without hugepages a buffer may cross the border of a page:
 /// it would else take a whole 4 KiB page. Addresses of devices are virtual ones here
 /// (--iova-mode=va).
-rte_mempool* make_pool(std::uint32_t count, std::uint16_t room) {
+rte_mempool* make_pool(std::uint32_t count, std::uint16_t room, std::optional<std::uint32_t> node) {
     const auto size = static_cast<unsigned>(sizeof(rte_mbuf) + kPrivateBytes + room);
-    const unsigned flags = rte_eal_has_hugepages() != 0 ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
-    rte_mempool* pool = rte_mempool_create_empty(
-        "wye-frames", count, size, kCache, sizeof(rte_pktmbuf_pool_private), SOCKET_ID_ANY, flags);
+    const bool huge = rte_eal_has_hugepages() != 0;
+    const unsigned flags = huge ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+    // Without hugepages DPDK knows no nodes.
+    const int socket = node && huge ? static_cast<int>(*node) : SOCKET_ID_ANY;
+    const std::string name = node ? fmt::format("wye-frames-{}", *node) : "wye-frames";
+    rte_mempool* pool = rte_mempool_create_empty(name.c_str(), count, size, kCache,
+                                                 sizeof(rte_pktmbuf_pool_private), socket, flags);
     if (pool == nullptr) return nullptr;
     rte_pktmbuf_pool_private layout{};
     layout.mbuf_data_room_size = room;
@@ -63,23 +67,24 @@ rte_mempool* make_pool(std::uint32_t count, std::uint16_t room) {
 }  // namespace
 
 Result<std::unique_ptr<MbufPool>> MbufPool::create(std::uint32_t megabytes,
-                                                   std::uint32_t longest_frame) {
+                                                   std::uint32_t longest_frame, PoolPlace place) {
+    const std::string where = place.node ? fmt::format(" on NUMA node {}", *place.node) : "";
     const std::uint32_t room =
         RTE_PKTMBUF_HEADROOM + std::max(kSmallestRoom, longest_frame + kPrivateBytes);
     if (room > UINT16_MAX) return fail(fmt::format("no buffer for {} bytes", longest_frame));
     const std::uint32_t count = count_for(megabytes, room);
     if (count < kFewestBuffers) {
         return fail(
-            fmt::format("memory.megabytes: {} MiB hold only {} packet buffers of {} bytes; "
+            fmt::format("memory.megabytes: {} MiB{} hold only {} packet buffers of {} bytes; "
                         "at least {} are needed",
-                        megabytes, count, room, kFewestBuffers));
+                        megabytes, where, count, room, kFewestBuffers));
     }
-    rte_mempool* pool = make_pool(count, static_cast<std::uint16_t>(room));
+    rte_mempool* pool = make_pool(count, static_cast<std::uint16_t>(room), place.node);
     if (pool == nullptr) {
-        return fail(fmt::format("no memory for {} packet buffers ({}); raise memory.megabytes",
-                                count, rte_strerror(rte_errno)));
+        return fail(fmt::format("no memory for {} packet buffers{} ({}); raise memory.megabytes",
+                                count, where, rte_strerror(rte_errno)));
     }
-    return std::unique_ptr<MbufPool>(new MbufPool(pool, count));
+    return std::unique_ptr<MbufPool>(new MbufPool(pool, count, place));
 }
 
 MbufPool::~MbufPool() {

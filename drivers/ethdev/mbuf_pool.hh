@@ -5,10 +5,13 @@
 // data room: together more than kMinHeadroom. A frame that has grown into the private area is moved
 // up before transmission, since devices only know the data room; that takes two headers of a tunnel
 // in a tunnel, so it is rare, and kPrivateBytes are kept free behind the longest frame for it.
+//
+// A frame may be released by any pool: its buffer goes back to the pool that it is of.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "dataplane/base/result.hh"
@@ -20,11 +23,18 @@ namespace wye::drivers {
 
 constexpr std::uint16_t kPrivateBytes = 192;
 
+/// Where a pool's memory is.
+struct PoolPlace {
+    std::optional<std::uint32_t> node;  // NUMA node, Linux's number; none: wherever EAL has some
+    bool only = true;                   // the process makes no other pool
+};
+
 class MbufPool final : public pipeline::FramePool {
   public:
     /// As many buffers as go into `megabytes` of EAL's memory with something left for queues.
     static Result<std::unique_ptr<MbufPool>> create(std::uint32_t megabytes,
-                                                    std::uint32_t longest_frame);
+                                                    std::uint32_t longest_frame,
+                                                    PoolPlace place = {});
     ~MbufPool() override;
     MbufPool(const MbufPool&) = delete;
     MbufPool& operator=(const MbufPool&) = delete;
@@ -36,11 +46,14 @@ class MbufPool final : public pipeline::FramePool {
     /// Buffers that somebody holds; devices hold some in their receive queues.
     [[nodiscard]] std::uint32_t in_use() const noexcept;
     [[nodiscard]] rte_mempool* mempool() const noexcept { return pool_; }
+    [[nodiscard]] const PoolPlace& place() const noexcept { return place_; }
 
   private:
-    MbufPool(rte_mempool* pool, std::uint32_t size) : pool_(pool), size_(size) {}
+    MbufPool(rte_mempool* pool, std::uint32_t size, PoolPlace place)
+        : pool_(pool), size_(size), place_(place) {}
     rte_mempool* pool_;
     std::uint32_t size_;
+    PoolPlace place_;
 };
 
 }  // namespace wye::drivers

@@ -294,7 +294,7 @@ Status EthdevPort::configure() {
     tx_queues_ = for_all ? std::uint16_t{1} : queues_;
     rte_eth_conf conf{};
     if (specification_.kind == PortKind::pci) conf.rxmode.mtu = mtu_;
-    const DeviceUse use = choose_use(info, rx_queues_);
+    const DeviceUse use = choose_use(info, rx_queues_, pool_->place().only);
     conf.txmode.offloads = use.transmit_offloads;
     conf.rxmode.offloads = use.receive_offloads;
     filters_vlans_ = is_virtual_function(specification_, info) &&
@@ -328,7 +328,9 @@ Status EthdevPort::setup_queues(MbufPool& pool) {
     if (const int failed = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx); failed != 0) {
         return fail("takes no such queues: " + words_of(failed));
     }
-    const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
+    int place = rte_eth_dev_socket_id(id_);
+    if (place == SOCKET_ID_ANY && pool.place().node) place = static_cast<int>(*pool.place().node);
+    const auto socket = static_cast<unsigned>(place);
     for (std::uint16_t queue = 0; queue < std::max(rx_queues_, tx_queues_); ++queue) {
         int failed = 0;
         if (queue < rx_queues_) {
@@ -367,7 +369,7 @@ net::MacAddress EthdevPort::mac() const {
 PortUse EthdevPort::use() const {
     rte_eth_dev_info info{};
     if (id_ == QueueGate::kNone || rte_eth_dev_info_get(id_, &info) != 0) return {};
-    const DeviceUse chosen = choose_use(info, rx_queues_);
+    const DeviceUse chosen = choose_use(info, rx_queues_, pool_->place().only);
     PortUse use;
     use.driver = info.driver_name;
     use.mode = burst_modes(id_);
@@ -382,8 +384,9 @@ PortUse EthdevPort::use() const {
 std::string EthdevPort::description() const {
     rte_eth_dev_info info{};
     if (specification_.kind != PortKind::pci || rte_eth_dev_info_get(id_, &info) != 0) return {};
-    return fmt::format("port \"{}\": {}", specification_.name.view(),
-                       describe_use(id_, choose_use(info, rx_queues_), rx_queues_));
+    return fmt::format(
+        "port \"{}\": {}", specification_.name.view(),
+        describe_use(id_, choose_use(info, rx_queues_, pool_->place().only), rx_queues_));
 }
 
 std::vector<std::string> EthdevPort::set_vlans(std::span<const std::uint16_t> vlans) {

@@ -18,7 +18,9 @@ std::vector<std::uint32_t> propose_workers(const Machine& machine, const Placeme
 std::vector<Plan::OtherThread> place_others(const Machine& machine, const PlacementRequest& request,
                                             const std::vector<std::uint32_t>& workers);
 
-/// Buffers and huge pages of each node, from plan.workers and plan.ports.
+/// Which node's buffers everybody takes: plan.ports[].buffers_on, home, default_pool, several_nodes.
+void place_buffers(const Machine& machine, const PlacementRequest& request, Plan& plan);
+/// Buffers and huge pages of each node, after place_buffers().
 std::vector<Plan::NodeMemory> plan_memory(const Machine& machine, const PlacementRequest& request,
                                           const Plan& plan);
 /// Buffers that `megabytes` make (three quarters of them; the rest is for queues).
@@ -28,6 +30,8 @@ std::uint64_t buffers_in(std::uint32_t megabytes, const PlacementRequest& reques
 std::vector<Advice> advise(const Machine& machine, const PlacementRequest& request,
                            const Plan& plan);
 
+/// Null: it is none, or not there.
+const Machine::Nic* nic_of(const Machine& machine, const PlacementRequest::Port& port);
 /// Nodes of the ports' NICs, a node once for each NIC near it, in the order of the ports.
 std::vector<std::uint32_t> nodes_of_nics(const Machine& machine, const PlacementRequest& request);
 bool near(const std::vector<std::uint32_t>& nodes, std::uint32_t node);

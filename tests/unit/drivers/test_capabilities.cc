@@ -99,7 +99,7 @@ TEST(Capabilities, TheTableSaysWhatDevicesSay) {
 
 TEST(Capabilities, AsksForNothingThatADeviceLacks) {
     const rte_eth_dev_info none{};
-    const DeviceUse use = choose_use(none, 4);
+    const DeviceUse use = choose_use(none, 4, true);
     EXPECT_EQ(use.transmit_offloads, 0u);
     EXPECT_EQ(use.receive_offloads, 0u);
     EXPECT_EQ(use.spread_by, 0u);
@@ -108,13 +108,19 @@ TEST(Capabilities, AsksForNothingThatADeviceLacks) {
 TEST(Capabilities, OfADeviceThatHasAllItTakesFastFreeAndUdpPorts) {
     rte_eth_dev_info all{};
     all.tx_offload_capa = all.rx_offload_capa = all.flow_type_rss_offloads = ~std::uint64_t{0};
-    const DeviceUse use = choose_use(all, 4);
+    const DeviceUse use = choose_use(all, 4, true);
     EXPECT_EQ(use.transmit_offloads, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
     EXPECT_EQ(use.receive_offloads, 0u)
         << "vector paths of receiving end with scatter and the like";
     EXPECT_TRUE(spreads_tunnels(use.spread_by));
     EXPECT_EQ(use.spread_by & RTE_ETH_RSS_LEVEL_MASK, 0u) << "outer headers";
-    EXPECT_EQ(choose_use(all, 1).spread_by, 0u) << "one queue";
+    EXPECT_EQ(choose_use(all, 1, true).spread_by, 0u) << "one queue";
+}
+
+TEST(Capabilities, FastFreeNeedsBuffersOfOnePool) {
+    rte_eth_dev_info all{};
+    all.tx_offload_capa = ~std::uint64_t{0};
+    EXPECT_EQ(choose_use(all, 4, false).transmit_offloads, 0u);
 }
 
 TEST(Capabilities, KnowsWhetherTunnelsAreSpread) {

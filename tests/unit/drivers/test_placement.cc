@@ -28,7 +28,7 @@ PlacementRequest cores(std::vector<std::uint32_t> list) {
 PlacementRequest nic(const std::string& address, std::uint32_t workers = 0) {
     PlacementRequest request;
     request.workers = workers;
-    request.ports.push_back({"wan", address, 512, 512, 1500});
+    request.ports.push_back({"wan", address, 512, 512, 1500, ""});
     return request;
 }
 
@@ -106,7 +106,7 @@ TEST(Placement, WarnsOfTheOtherClusterOfTheSameSocket) {
 
 TEST(Placement, PortsOfOnePlaceAreOneWarning) {
     auto request = nic("0000:af:00.0");
-    request.ports.push_back({"lan", "0000:af:00.1", 512, 512, 1500});
+    request.ports.push_back({"lan", "0000:af:00.1", 512, 512, 1500, ""});
     request.cores = {2};
     EXPECT_THAT(warnings(plan_placement(server("two_sockets_smt"), request)),
                 ElementsAre(HasSubstr("but ports \"wan\", \"lan\" (0000:af:00.0, 0000:af:00.1) "
@@ -180,6 +180,110 @@ TEST(Placement, TablesWantHugePagesToo) {
     EXPECT_THAT(hints(plan), Contains(HasSubstr("they lie in ordinary memory")));
 }
 
+// Where buffers lie.
+
+TEST(Buffers, AMachineOfOneNodeHasOnePoolForAll) {
+    auto request = nic("0000:18:00.0");
+    request.cores = {2, 3};
+    request.ports.push_back({"tap", "", 512, 512, 1500, ""});
+    const Plan plan = plan_placement(server("one_socket_smt"), request);
+    EXPECT_FALSE(plan.several_nodes);
+    EXPECT_THAT(plan.pools(), ElementsAre(0));
+    ASSERT_EQ(plan.memory.size(), 1u);
+    EXPECT_EQ(plan.memory[0].megabytes, 128u);
+}
+
+TEST(Buffers, LieAtTheNicAndNotAtItsFarWorkers) {
+    auto request = nic("0000:81:00.0");
+    request.cores = {0};
+    request.table_bytes = 64u << 20;
+    const Plan plan = plan_placement(server("nic_on_node_one"), request);
+    EXPECT_TRUE(plan.several_nodes);
+    EXPECT_THAT(plan.pools(), ElementsAre(1)) << "one pool, so fast free may be asked for";
+    EXPECT_EQ(plan.ports[0].buffers_on, 1u);
+    EXPECT_EQ(plan.pool_for(0), 1u) << "node 0 has none";
+    EXPECT_EQ(plan.memory_of(1)->megabytes, 128u);
+    EXPECT_EQ(plan.home, 0u) << "the tables are with the workers";
+    EXPECT_EQ(plan.memory_of(0)->buffers, 0u);
+    EXPECT_EQ(plan.memory_of(0)->table_pages, 32u);
+    EXPECT_EQ(plan.memory_of(0)->buffer_pages, 0u);
+}
+
+PlacementRequest nics_on_both_sockets() {
+    auto request = nic("0000:3b:00.0");
+    request.ports.push_back({"lan", "0000:d8:00.0", 512, 512, 1500, ""});
+    request.cores = {8, 2, 9};
+    return request;
+}
+
+TEST(Buffers, NicsOnTwoNodesHaveAPoolEach) {
+    const Plan plan = plan_placement(server("two_sockets_one_thread"), nics_on_both_sockets());
+    EXPECT_EQ(plan.ports[0].buffers_on, 0u);
+    EXPECT_EQ(plan.ports[1].buffers_on, 1u);
+    EXPECT_EQ(plan.home, 1u) << "most workers";
+    EXPECT_THAT(plan.pools(), ElementsAre(1, 0)) << "first that of whoever has none";
+    EXPECT_EQ(plan.pool_for(2), 0u);
+    EXPECT_EQ(plan.pool_for(9), 1u);
+    EXPECT_EQ(plan.pool_for(77), 1u) << "no worker is there yet";
+    // Workers' caches, and both ports' queues to send, can be full of one pool's.
+    const std::uint32_t held = 3 * 1024 + 3 * 512 + 2 * 3 * 512;
+    ASSERT_EQ(plan.memory.size(), 2u);
+    for (const auto& node : plan.memory) {
+        EXPECT_EQ(node.buffers_held, held);
+        EXPECT_EQ(node.megabytes, 64u);
+        EXPECT_EQ(node.buffer_pages, 32u);
+        EXPECT_GE(node.buffers, node.buffers_held);
+    }
+}
+
+TEST(Buffers, APortOfNoNodeTakesThoseOfItsWorkers) {
+    auto request = nic("0000:3b:00.0");
+    request.cores = {8, 9};
+    request.ports.push_back({"tap", "", 512, 512, 1500, ""});
+    request.ports.push_back({"gone", "0000:99:00.0", 512, 512, 1500, ""});
+    const Plan plan = plan_placement(server("two_sockets_one_thread"), request);
+    EXPECT_EQ(plan.ports[0].buffers_on, 0u);
+    EXPECT_EQ(plan.ports[1].buffers_on, 1u);
+    EXPECT_EQ(plan.ports[2].buffers_on, 1u);
+    EXPECT_THAT(plan.pools(), ElementsAre(1, 0));
+}
+
+TEST(Buffers, AnInterfaceThatItsNicWritesForIsNearThatNic) {
+    const Machine machine = server("two_sockets_one_thread");
+    const auto* far = machine.find_nic("0000:d8:00.0");
+    ASSERT_NE(far, nullptr);
+    ASSERT_FALSE(far->interfaces.empty());
+    PlacementRequest request = cores({2});
+    request.ports.push_back({"shared", "", 512, 512, 1500, far->interfaces.front()});
+    const Plan plan = plan_placement(machine, request);
+    EXPECT_EQ(plan.ports[0].buffers_on, 1u);
+    EXPECT_EQ(plan.ports[0].pci_address, "0000:d8:00.0");
+    EXPECT_THAT(plan.workers[0].far_ports, ElementsAre("shared"));
+}
+
+TEST(Buffers, OnePoolForAllWhereAPortCanSendNoOther) {
+    auto request = nics_on_both_sockets();
+    request.one_pool = true;
+    const Plan plan = plan_placement(server("two_sockets_one_thread"), request);
+    EXPECT_EQ(plan.home, 1u);
+    EXPECT_THAT(plan.pools(), ElementsAre(0)) << "the lowest node";
+    EXPECT_EQ(plan.memory_of(0)->megabytes, 128u);
+    EXPECT_EQ(plan.memory_of(1)->buffers, 0u);
+    EXPECT_EQ(plan.memory_of(1)->megabytes, 4u) << "the driver of the NIC there needs some";
+}
+
+TEST(Buffers, DpdkHasSomeMemoryWhereTheProcessIsShutIn) {
+    auto request = nic("0000:81:00.0");
+    auto machine = server("nic_on_node_one");
+    for (auto& thread : machine.threads) thread.allowed = machine.core_of(thread).node == 0;
+    request.cores = {0};
+    const Plan plan = plan_placement(machine, request);
+    EXPECT_THAT(plan.pools(), ElementsAre(1));
+    ASSERT_NE(plan.memory_of(0), nullptr);
+    EXPECT_GT(plan.memory_of(0)->megabytes, 0u);
+    EXPECT_EQ(plan.memory_of(0)->buffers, 0u);
+}
+
 TEST(Proposal, TakesTheNicsSocket) {
     const Plan plan = plan_placement(server("two_sockets_smt"), nic("0000:af:00.0", 4));
     EXPECT_TRUE(plan.proposed);
@@ -201,7 +305,7 @@ TEST(Proposal, ThenTheSameSocketThenTheOther) {
 
 TEST(Proposal, NicsOnTwoSocketsShareTheWorkers) {
     auto request = nic("0000:3b:00.0", 4);
-    request.ports.push_back({"lan", "0000:d8:00.0", 512, 512, 1500});
+    request.ports.push_back({"lan", "0000:d8:00.0", 512, 512, 1500, ""});
     const Plan plan = plan_placement(server("two_sockets_one_thread"), request);
     EXPECT_THAT(plan.worker_cpus(), ElementsAre(2, 8, 3, 9));
     EXPECT_THAT(warnings(plan), ElementsAre(HasSubstr("on several NUMA nodes")));

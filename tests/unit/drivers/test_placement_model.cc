@@ -56,7 +56,7 @@ Case random_case(Random& random) {
         nic.address = "0000:0" + std::to_string(i) + ":00.0";
         if (random.below(5) != 0) nic.nodes.push_back(random.below(packages * clusters));
         one.machine.nics.push_back(nic);
-        one.request.ports.push_back({"port" + std::to_string(i), nic.address, 512, 512, 1500});
+        one.request.ports.push_back({"port" + std::to_string(i), nic.address, 512, 512, 1500, ""});
     }
     one.request.workers = random.below(cpus + 2);
     one.words += " allowed " + cpu_list(allowed) + " isolated " + cpu_list(isolation.isolated) +
@@ -188,7 +188,31 @@ class Judge {
         std::uint64_t megabytes = 0;
         for (const auto& node : plan_.memory) megabytes += node.megabytes;
         EXPECT_GE(megabytes, request_.megabytes);
-        EXPECT_LE(megabytes, request_.megabytes + plan_.memory.size());
+        EXPECT_LE(megabytes, request_.megabytes + 4 * plan_.memory.size());  // DPDK's own
+        judge_buffers();
+    }
+
+    /// Next to the NIC, else where a worker is; a pool wherever somebody takes buffers.
+    void judge_buffers() const {
+        std::set<std::uint32_t> with_workers, with_cpus;
+        for (const std::uint32_t cpu : workers_) with_workers.insert(core_of(cpu).node);
+        for (const auto& core : machine_.cores) with_cpus.insert(core.node);
+        EXPECT_EQ(plan_.several_nodes, with_cpus.size() > 1);
+        EXPECT_TRUE(with_workers.contains(plan_.home));
+        const auto pools = plan_.pools();
+        const auto has_pool = [&](std::uint32_t node) {
+            const auto* memory = plan_.memory_of(node);
+            return memory != nullptr && memory->buffers > 0 &&
+                   std::ranges::find(pools, node) != pools.end();
+        };
+        for (const std::uint32_t node : pools) EXPECT_TRUE(has_pool(node)) << node;
+        for (const std::uint32_t cpu : workers_) EXPECT_TRUE(has_pool(plan_.pool_for(cpu)));
+        for (const auto& port : plan_.ports) {
+            EXPECT_TRUE(has_pool(port.buffers_on)) << port.name;
+            const bool near_nic =
+                std::ranges::find(port.nodes, port.buffers_on) != port.nodes.end();
+            EXPECT_TRUE(near_nic || (port.nodes.empty() && port.buffers_on == plan_.home));
+        }
     }
 
     const Machine& machine_;

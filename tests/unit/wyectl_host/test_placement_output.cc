@@ -27,7 +27,7 @@ Planned planned(const std::string& name, const std::string& nic, std::uint32_t w
                 const std::string& port = "wan") {
     PlacementRequest request;
     request.workers = workers;
-    request.ports.push_back({port, nic, 512, 512, 1500});
+    request.ports.push_back({port, nic, 512, 512, 1500, ""});
     Planned one{drivers::server(name), {}};
     one.plan = plan_placement(one.machine, request);
     return one;
@@ -47,7 +47,7 @@ TEST(PlacementWords, SayWhoSitsWhereAndWhatToDo) {
                 AllOf(HasSubstr("machine: 2 packages, 2 NUMA nodes, 24 cores, 48 CPUs"),
                       HasSubstr("  worker 0: CPU 13 (node 1, package 1, beside CPU 37)\n"),
                       HasSubstr("  control: CPU 12 "), HasSubstr("CPUAffinity=12 "),
-                      HasSubstr("  wan: 0000:af:00.0, node 1; 2 queues\n"),
+                      HasSubstr("  wan: 0000:af:00.0, node 1; 2 queues, buffers on node 1\n"),
                       HasSubstr("  node 1: 38362 packet buffers in 128 MiB"),
                       HasSubstr("  hint: Linux may run"), HasSubstr("    fix: boot Linux with")));
 }
