@@ -27,7 +27,7 @@ EXPECTED = {
                                            "manifest.md")),
     *(f"share/doc/wye/examples/{name}.yaml" for name in ("dataplane", "host", "manifest")),
     "share/man/man1/wyectl.1",
-    "share/man/man5/wye-manifest.5",
+    *(f"share/man/man5/{name}.5" for name in ("wye-dataplane.yaml", "wye-host.yaml", "wye-manifest")),
     *(f"share/man/man8/{name}.8" for name in ("wye-arena", "wye-dataplane", "wye-shim")),
     *(f"share/wye/schema/{name}.schema.json" for name in ("host", "manifest")),
 }
