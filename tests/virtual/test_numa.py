@@ -159,6 +159,21 @@ def both_nodes_run() -> str:
     return f"MiB by node: {there}; {len(threads) - 2} others on {sorted(others)}"
 
 
+def one_region() -> str:
+    """A memif that shares the buffers themselves can tell of the lowest node's memory alone."""
+    memif = "  - {name: m, kind: memif, role: client, zero_copy: true, socket: /run/wye/numa/m.sock}\n"
+    configure([1], [3], ports=memif)
+    planned = plan()
+    need({port["name"]: port["buffers_on"] for port in planned["ports"]} == {"nic1": 0, "m": 0},
+         f"{planned['ports']}")
+    with Running() as running:
+        need("packet buffers on NUMA node 0" in running.said(), running.said())
+        need("on NUMA node 1\n" not in running.said(), running.said())
+        there = running.huge_megabytes()
+    need(there.get(0, 0) >= 96 and there.get(1, 0) < 16, f"MiB by node: {there}")
+    return f"MiB by node: {there}"
+
+
 def lacking_pages() -> str:
     """More than half of what node 1 has free is not taken; node 0 is not asked."""
     configure([1], [3], megabytes=1000)
@@ -185,5 +200,6 @@ case("the plan names nodes and NICs, and has buffers for both", planned_for_two_
 case("a worker on the far node is warned of", far_worker)
 case("its buffers are with the NIC", far_worker_runs)
 case("with NICs on both nodes buffers and threads are where the plan has them", both_nodes_run)
+case("with a zero-copy memif all buffers are on the lowest node", one_region)
 case("a node without enough huge pages is named, with what mends it", lacking_pages)
 finish()
