@@ -62,7 +62,20 @@ Result<RouteKey> key_of(const wye_zebra_route& wire) {
     return RouteKey{wire.vrf_id, {*address, wire.prefix_length}};
 }
 
-Result<RouteNextHop> nexthop_of(const wye_zebra_nexthop& wire) {
+Result<RouteNextHop> tunnel_of(const wye_zebra_nexthop& wire, RouteNextHop hop) {
+    const auto end = address_of(wire.family, wire.gateway);
+    if (!end) return fail("a next hop whose tunnel end is neither IPv4 nor IPv6");
+    if (wire.interface_index == 0 || wire.flags != 0 || wire.vni == 0 || wire.vni >= 1U << 24) {
+        return fail("a next hop of EVPN without an interface or with the VNI " +
+                    std::to_string(wire.vni));
+    }
+    hop.kind = RouteNextHop::Kind::evpn;
+    hop.gateway = *end;
+    hop.vni = wire.vni;
+    return hop;
+}
+
+Result<RouteNextHop> nexthop_of(const wye_zebra_nexthop& wire, std::uint32_t version) {
     RouteNextHop hop;
     hop.interface_index = wire.interface_index;
     hop.vrf_id = wire.vrf_id;
@@ -70,6 +83,8 @@ Result<RouteNextHop> nexthop_of(const wye_zebra_nexthop& wire) {
     hop.onlink = (wire.flags & WYE_ZEBRA_ONLINK) != 0;
     if (wire.weight == 0) return fail("a next hop of weight 0");
     if ((wire.flags & ~WYE_ZEBRA_ONLINK) != 0) return fail("a next hop with an unknown flag");
+    if (wire.kind == WYE_ZEBRA_EVPN && version >= 2) return tunnel_of(wire, hop);
+    if (wire.vni != 0) return fail("a next hop with a VNI that is not of EVPN");
     if (wire.kind == WYE_ZEBRA_INTERFACE) {
         if (wire.interface_index == 0 || wire.family != 0 ||
             std::any_of(wire.gateway, wire.gateway + 16, [](auto b) { return b != 0; })) {
@@ -86,7 +101,7 @@ Result<RouteNextHop> nexthop_of(const wye_zebra_nexthop& wire) {
 }
 
 /// The count of next hops fits the operation, the kind and the message.
-Status check_shape(const wye_zebra_route& wire, std::size_t bytes) {
+Status check_shape(const wye_zebra_route& wire, std::size_t bytes, std::size_t hop_size) {
     if (wire.operation != WYE_ZEBRA_INSTALL && wire.operation != WYE_ZEBRA_REMOVE) {
         return fail("a route with the unknown operation " + std::to_string(wire.operation));
     }
@@ -102,7 +117,7 @@ Status check_shape(const wye_zebra_route& wire, std::size_t bytes) {
     if (!installs && (wire.kind | wire.origin | wire.distance | wire.metric) != 0) {
         return fail("a removal with more than a prefix");
     }
-    if (bytes != sizeof wire + wire.nexthops * sizeof(wye_zebra_nexthop)) {
+    if (bytes != sizeof wire + wire.nexthops * hop_size) {
         return fail("a route whose length does not fit its " + std::to_string(wire.nexthops) +
                     " next hops");
     }
@@ -190,14 +205,15 @@ Status Decoder::take_hello(Bytes bytes) {
     if (bytes.size() != sizeof(wye_zebra_hello)) return fail("a hello of a wrong length");
     const auto wire = load<wye_zebra_hello>(bytes);
     if (wire.magic != WYE_ZEBRA_MAGIC) return fail("a hello that is not a wye plugin's");
-    if (wire.version != WYE_ZEBRA_VERSION) {
+    if (wire.version < WYE_ZEBRA_OLDEST_VERSION || wire.version > WYE_ZEBRA_VERSION) {
         return fail("a hello of protocol version " + std::to_string(wire.version) + ", not " +
+                    std::to_string(WYE_ZEBRA_OLDEST_VERSION) + " to " +
                     std::to_string(WYE_ZEBRA_VERSION) +
                     ": install wye_dplane.so and wye-shim of one release");
     }
     auto version = text_of(wire.frr_version);
     if (!version || version->empty()) return fail("a hello without FRR's version");
-    hello_ = Hello{wire.process, std::move(*version)};
+    hello_ = Hello{wire.version, wire.process, std::move(*version)};
     return {};
 }
 
@@ -218,7 +234,10 @@ Status Decoder::take_vrf(Bytes bytes) {
 Status Decoder::take_route(Bytes bytes) {
     if (bytes.size() < sizeof(wye_zebra_route)) return fail("a route that is too short");
     const auto wire = load<wye_zebra_route>(bytes);
-    if (Status shape = check_shape(wire, bytes.size()); !shape) return shape;
+    const std::uint32_t version = hello_->version;
+    const std::size_t hop_size =
+        version == 1 ? WYE_ZEBRA_NEXTHOP_SIZE_1 : sizeof(wye_zebra_nexthop);
+    if (Status shape = check_shape(wire, bytes.size(), hop_size); !shape) return shape;
     const auto key = key_of(wire);
     if (!key) return tl::unexpected(key.error());
     if (snapshot_ == Snapshot::awaited) return fail("a route before its snapshot");
@@ -232,9 +251,10 @@ Status Decoder::take_route(Bytes bytes) {
     }
     Route route{static_cast<RouteKind>(wire.kind), wire.origin, wire.distance, wire.metric, {}};
     route.nexthops.reserve(wire.nexthops);
-    for (Bytes rest = bytes.subspan(sizeof wire); !rest.empty();
-         rest = rest.subspan(sizeof(wye_zebra_nexthop))) {
-        const auto hop = nexthop_of(load<wye_zebra_nexthop>(rest));
+    for (Bytes rest = bytes.subspan(sizeof wire); !rest.empty(); rest = rest.subspan(hop_size)) {
+        wye_zebra_nexthop hop_wire{};
+        std::memcpy(&hop_wire, rest.data(), hop_size);
+        const auto hop = nexthop_of(hop_wire, version);
         if (!hop) return tl::unexpected(hop.error());
         route.nexthops.push_back(*hop);
     }

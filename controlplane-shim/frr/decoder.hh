@@ -27,6 +27,7 @@ class Decoder {
     Status feed(std::span<const std::uint8_t> bytes);
 
     struct Hello {
+        std::uint32_t version = 0;  // of the protocol, which the connection speaks
         std::uint32_t process = 0;
         std::string frr_version;
     };

@@ -24,12 +24,13 @@ namespace wye::frr {
 enum class RouteKind : std::uint8_t { unicast, blackhole, unreachable, prohibit };
 
 struct RouteNextHop {
-    enum class Kind : std::uint8_t { interface_only, gateway } kind = Kind::interface_only;
-    net::IpAddress gateway;
-    std::uint32_t interface_index = 0;  // within the VRF's namespace
+    enum class Kind : std::uint8_t { interface_only, gateway, evpn } kind = Kind::interface_only;
+    net::IpAddress gateway;             // of evpn: the far tunnel end
+    std::uint32_t interface_index = 0;  // within the VRF's namespace; of evpn: the VRF's own there
     std::uint32_t vrf_id = 0;           // zebra's, of the interface
     std::uint8_t weight = 1;
-    bool onlink = false;  // the gateway is on that link whatever the addresses say
+    bool onlink = false;    // the gateway is on that link whatever the addresses say
+    std::uint32_t vni = 0;  // of evpn
 };
 
 struct RouteKey {

@@ -50,11 +50,12 @@ bool is_dead(int fd) {
     return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-wye_zebra_hello_reply make_reply(bool accepted, const std::string& text) {
+/// `version`: what the connection will speak, or, in a refusal, what this side could have.
+wye_zebra_hello_reply make_reply(bool accepted, std::uint32_t version, const std::string& text) {
     wye_zebra_hello_reply reply{};
     reply.frame = {sizeof reply, WYE_ZEBRA_HELLO_REPLY, 0};
     reply.magic = WYE_ZEBRA_MAGIC;
-    reply.version = WYE_ZEBRA_VERSION;
+    reply.version = version;
     reply.accepted = accepted ? 1 : 0;
     text.copy(reply.text, sizeof reply.text - 1);
     return reply;
@@ -62,7 +63,7 @@ wye_zebra_hello_reply make_reply(bool accepted, const std::string& text) {
 
 void refuse(int fd, const std::string& text) {
     log(text);
-    const auto reply = make_reply(false, text);
+    const auto reply = make_reply(false, WYE_ZEBRA_VERSION, text);
     // The last word of a connection: if it does not fit, the other side sees the end alone.
     (void)!::send(fd, &reply, sizeof reply, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -183,7 +184,7 @@ class Source final : public RouteSource {
 
     void greet() {
         const auto& hello = *connection_->decoder.hello();
-        const auto reply = make_reply(true, "welcome");
+        const auto reply = make_reply(true, hello.version, "welcome");
         append(connection_->output, &reply);
         connection_->accepted = true;
         log("process " + std::to_string(hello.process) + " of FRR " + hello.frr_version +

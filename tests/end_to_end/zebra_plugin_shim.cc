@@ -32,6 +32,8 @@ std::string describe(const Route& route) {
     for (const auto& hop : route.nexthops) {
         text += " |";
         if (hop.kind == RouteNextHop::Kind::gateway) text += " via " + net::to_string(hop.gateway);
+        if (hop.kind == RouteNextHop::Kind::evpn)
+            text += " vni " + std::to_string(hop.vni) + " to " + net::to_string(hop.gateway);
         text += " if " + std::to_string(hop.interface_index);
         if (hop.weight != 1) text += " weight " + std::to_string(hop.weight);
         if (hop.onlink) text += " onlink";

@@ -52,15 +52,23 @@ static uint8_t origin_of(int type)
     }
 }
 
-static bool is_encapsulated(const struct nexthop *nexthop)
+/* A route of EVPN type 5 or 2 in its tenant's VRF. */
+static bool is_evpn(const struct nexthop *nexthop)
+{
+    return CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_EVPN) || nexthop->nh_encap_type == NET_VXLAN;
+}
+
+/* In a way that wye does not have. */
+static bool is_labelled(const struct nexthop *nexthop)
 {
     const struct mpls_label_stack *labels = nexthop->nh_label;
 
-    if (labels && labels->num_labels &&
-        !(labels->num_labels == 1 && labels->label[0] == MPLS_LABEL_IMPLICIT_NULL))
+    if (nexthop->nh_srv6)
         return true;
-    return nexthop->nh_srv6 || CHECK_FLAG(nexthop->flags, NEXTHOP_FLAG_EVPN) ||
-           nexthop->nh_encap_type == NET_VXLAN;
+    /* EVPN keeps the VNI there as well. */
+    if (is_evpn(nexthop) || !labels || !labels->num_labels)
+        return false;
+    return labels->num_labels != 1 || labels->label[0] != MPLS_LABEL_IMPLICIT_NULL;
 }
 
 static uint8_t blackhole_kind(enum blackhole_type type)
@@ -75,9 +83,48 @@ static uint8_t blackhole_kind(enum blackhole_type type)
     }
 }
 
+/* The far tunnel end; for an IPv6 route over an IPv4 underlay FRR has it as ::ffff:192.0.2.1. */
+static bool encode_tunnel_end(const struct nexthop *nexthop, struct wye_zebra_nexthop *hop)
+{
+    switch (nexthop->type) {
+    case NEXTHOP_TYPE_IPV4:
+    case NEXTHOP_TYPE_IPV4_IFINDEX:
+        hop->family = 4;
+        memcpy(hop->gateway, &nexthop->gate.ipv4, 4);
+        return true;
+    case NEXTHOP_TYPE_IPV6:
+    case NEXTHOP_TYPE_IPV6_IFINDEX:
+        if (IN6_IS_ADDR_V4MAPPED(&nexthop->gate.ipv6)) {
+            hop->family = 4;
+            memcpy(hop->gateway, &nexthop->gate.ipv6.s6_addr[12], 4);
+        } else {
+            hop->family = 6;
+            memcpy(hop->gateway, &nexthop->gate.ipv6, 16);
+        }
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool encode_evpn(const struct nexthop *nexthop, struct wye_zebra_nexthop *hop)
+{
+    if (nexthop->nh_encap_type != NET_VXLAN || nexthop->nh_encap.vni == 0 ||
+        nexthop->nh_encap.vni >= 1U << 24 || !nexthop->ifindex)
+        return false;
+    hop->vrf_id = nexthop->vrf_id;
+    hop->interface_index = (uint32_t)nexthop->ifindex;
+    hop->weight = nexthop->weight ? nexthop->weight : 1;
+    hop->kind = WYE_ZEBRA_EVPN;
+    hop->vni = nexthop->nh_encap.vni;
+    return encode_tunnel_end(nexthop, hop);
+}
+
 static bool encode_nexthop(const struct nexthop *nexthop, struct wye_zebra_nexthop *hop)
 {
     memset(hop, 0, sizeof(*hop));
+    if (is_evpn(nexthop))
+        return encode_evpn(nexthop, hop);
     hop->vrf_id = nexthop->vrf_id;
     hop->interface_index = (uint32_t)nexthop->ifindex;
     hop->weight = nexthop->weight ? nexthop->weight : 1;
@@ -122,7 +169,7 @@ bool encode_route(const struct zebra_dplane_ctx *ctx, struct shadow_route *route
         if (nexthop->type == NEXTHOP_TYPE_BLACKHOLE) {
             blackhole = true;
             kind = blackhole_kind(nexthop->bh_type);
-        } else if (is_encapsulated(nexthop)) {
+        } else if (is_labelled(nexthop)) {
             notes->left_out++;
         } else if (count == WYE_ZEBRA_MAX_NEXTHOPS) {
             notes->truncated++;

@@ -47,7 +47,11 @@
 #include <stdint.h>
 
 #define WYE_ZEBRA_MAGIC 0x7a657977u /* "wyez" as it lies in memory */
-#define WYE_ZEBRA_VERSION 1u
+/* 2: next hops of EVPN, and with them a longer struct wye_zebra_nexthop. A shim takes the version before
+ * its own too, since zebra goes on with the plugin that it has loaded when the shim is upgraded; a plugin
+ * that is newer than its shim is refused. */
+#define WYE_ZEBRA_VERSION 2u
+#define WYE_ZEBRA_OLDEST_VERSION 1u
 #define WYE_ZEBRA_MAX_NEXTHOPS 64u
 /* No message is longer. */
 #define WYE_ZEBRA_MAX_MESSAGE 4096u
@@ -82,7 +86,7 @@ struct wye_zebra_hello {
 struct wye_zebra_hello_reply {
     struct wye_zebra_frame frame;
     uint32_t magic;
-    uint32_t version; /* the shim's */
+    uint32_t version; /* accepted: the plugin's, which both then speak; refused: the shim's own */
     uint32_t accepted;
     char text[128]; /* padded with zeros, at least one */
 };
@@ -138,6 +142,9 @@ enum wye_zebra_origin {
 enum wye_zebra_nexthop_kind {
     WYE_ZEBRA_INTERFACE = 1, /* only an interface: the destination is on the link */
     WYE_ZEBRA_GATEWAY = 2,   /* a gateway; with its interface, or interface_index 0 */
+    /* From version 2 on: `gateway` is the far tunnel end, reached by VXLAN with the VNI `vni`; the
+     * interface is the one whose MAC is the router's own there (RFC 9135 calls it the IRB). */
+    WYE_ZEBRA_EVPN = 3,
 };
 
 enum wye_zebra_nexthop_flag { WYE_ZEBRA_ONLINK = 1 };
@@ -150,7 +157,9 @@ struct wye_zebra_nexthop {
     uint8_t weight;           /* 1 to 255 */
     uint8_t flags;            /* enum wye_zebra_nexthop_flag */
     uint8_t gateway[16];      /* network order, the rest zero */
+    uint32_t vni;             /* of WYE_ZEBRA_EVPN, below 2^24; else 0. Not there in version 1 */
 };
+#define WYE_ZEBRA_NEXTHOP_SIZE_1 28u /* in version 1 */
 
 /* SNAPSHOT_BEGIN and SNAPSHOT_END. */
 struct wye_zebra_snapshot {
@@ -178,7 +187,7 @@ WYE_ZEBRA_SIZE(wye_zebra_hello, 48);
 WYE_ZEBRA_SIZE(wye_zebra_hello_reply, 144);
 WYE_ZEBRA_SIZE(wye_zebra_vrf, 72);
 WYE_ZEBRA_SIZE(wye_zebra_route, 48);
-WYE_ZEBRA_SIZE(wye_zebra_nexthop, 28);
+WYE_ZEBRA_SIZE(wye_zebra_nexthop, 32);
 WYE_ZEBRA_SIZE(wye_zebra_snapshot, 16);
 WYE_ZEBRA_SIZE(wye_zebra_acknowledge, 8);
 

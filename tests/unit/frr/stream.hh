@@ -42,10 +42,11 @@ class Stream {
     Stream& vrf(std::uint32_t id, const std::string& name) {
         return frame(72, 3).u32(id).text(name, 64);
     }
-    /// The fixed part of a route; `hops` next hops of 28 bytes must follow.
+    /// The fixed part of a route; `hops` next hops must follow, of 28 bytes in version 1.
     Stream& route(std::uint32_t vrf, std::uint64_t id, unsigned family, unsigned length,
-                  std::initializer_list<unsigned> prefix, unsigned hops, unsigned kind = 0) {
-        frame(48 + 28 * hops, 4).u32(vrf).u64(id);
+                  std::initializer_list<unsigned> prefix, unsigned hops, unsigned kind = 0,
+                  unsigned hop_size = 28) {
+        frame(48 + hop_size * hops, 4).u32(vrf).u64(id);
         u8(1).u8(family).u8(length).u8(kind).u8(3).u8(20).u16(hops).u32(77).u32(0);
         return raw(prefix, 16);
     }
@@ -62,14 +63,22 @@ class Stream {
                        unsigned flags = 0) {
         return u32(vrf).u32(index).u8(2).u8(family).u8(weight).u8(flags).raw(gateway, 16);
     }
+    /// Of 32 bytes, in version 2.
+    Stream& by_evpn(std::uint32_t vrf, std::uint32_t index, unsigned family,
+                    std::initializer_list<unsigned> end, std::uint32_t vni, unsigned weight = 1,
+                    unsigned flags = 0) {
+        u32(vrf).u32(index).u8(3).u8(family).u8(weight).u8(flags).raw(end, 16);
+        return u32(vni);
+    }
 
     std::vector<std::uint8_t> bytes;
 };
 
 inline std::string to_string(const RouteNextHop& hop) {
-    std::string text = hop.kind == RouteNextHop::Kind::gateway
-                           ? "via " + net::to_string(hop.gateway) + " "
-                           : std::string();
+    std::string text;
+    if (hop.kind == RouteNextHop::Kind::gateway) text = "via " + net::to_string(hop.gateway) + " ";
+    if (hop.kind == RouteNextHop::Kind::evpn)
+        text = "vni " + std::to_string(hop.vni) + " to " + net::to_string(hop.gateway) + " ";
     text += "dev " + std::to_string(hop.vrf_id) + ":" + std::to_string(hop.interface_index);
     if (hop.weight != 1) text += " weight " + std::to_string(hop.weight);
     if (hop.onlink) text += " onlink";

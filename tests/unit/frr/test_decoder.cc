@@ -187,10 +187,50 @@ INSTANTIATE_TEST_SUITE_P(Garbage, DecoderRefuses, testing::ValuesIn(kGarbage),
                          [](const auto& test) { return test.param.name; });
 
 TEST(Decoder, RefusesAnotherVersionInWords) {
+    for (const std::uint32_t version : {0U, 3U}) {
+        RecordingSink sink;
+        EXPECT_EQ(error_of(Stream().hello(version), sink),
+                  "a hello of protocol version " + std::to_string(version) +
+                      ", not 1 to 2: install wye_dplane.so and wye-shim of one release");
+    }
+}
+
+TEST(Decoder, TakesNextHopsOfEvpnSinceVersion2) {
+    Stream stream;
+    stream.hello(2).begin().vrf(7, "red").route(7, 1, 4, 8, {10}, 4, 0, 32);
+    stream.by_evpn(7, 3, 4, {192, 0, 2, 2}, 100, 5).by_gateway(7, 3, 4, {192, 0, 2, 1}).u32(0);
+    stream.by_evpn(7, 3, 6, {0x20, 0x01, 0x0d, 0xb8}, 0xffffff).by_interface(7, 4).u32(0);
     RecordingSink sink;
-    EXPECT_EQ(
-        error_of(Stream().hello(2), sink),
-        "a hello of protocol version 2, not 1: install wye_dplane.so and wye-shim of one release");
+    EXPECT_EQ(error_of(stream, sink), "");
+    ASSERT_EQ(sink.events.size(), 3U);
+    EXPECT_EQ(sink.events[2],
+              "install 1 7 10.0.0.0/8 unicast 3/20/77, vni 100 to 192.0.2.2 dev 7:3 weight 5, "
+              "via 192.0.2.1 dev 7:3, vni 16777215 to 2001:db8:: dev 7:3, dev 7:4");
+}
+
+TEST(Decoder, RefusesNextHopsOfEvpnThatCannotBe) {
+    const auto refused = [](const std::function<void(Stream&)>& hop) {
+        Stream stream;
+        stream.hello(2).begin().vrf(7, "red").route(7, 1, 4, 8, {10}, 1, 0, 32);
+        hop(stream);
+        RecordingSink sink;
+        const std::string error = error_of(stream, sink);
+        EXPECT_EQ(sink.events.size(), 2U);
+        return error;
+    };
+    const auto without = [](std::uint32_t vni) {
+        return "a next hop of EVPN without an interface or with the VNI " + std::to_string(vni);
+    };
+    EXPECT_EQ(refused([](Stream& s) { s.by_evpn(7, 3, 5, {10}, 100); }),
+              "a next hop whose tunnel end is neither IPv4 nor IPv6");
+    EXPECT_EQ(refused([](Stream& s) { s.by_evpn(7, 0, 4, {10}, 100); }), without(100));
+    EXPECT_EQ(refused([](Stream& s) { s.by_evpn(7, 3, 4, {10}, 0); }), without(0));
+    EXPECT_EQ(refused([](Stream& s) { s.by_evpn(7, 3, 4, {10}, 1U << 24); }), without(1U << 24));
+    EXPECT_EQ(refused([](Stream& s) { s.by_evpn(7, 3, 4, {10}, 100, 1, 1); }), without(100));
+    EXPECT_EQ(refused([](Stream& s) { s.by_evpn(7, 3, 4, {10}, 100, 0); }),
+              "a next hop of weight 0");
+    EXPECT_EQ(refused([](Stream& s) { s.by_gateway(7, 3, 4, {10}).u32(100); }),
+              "a next hop with a VNI that is not of EVPN");
 }
 
 TEST(Decoder, RefusesWhatComesBeforeItsTime) {

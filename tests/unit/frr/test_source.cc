@@ -185,7 +185,7 @@ TEST_F(Source, SaysWhyItRefuses) {
     client.send(Stream().hello(9));
     settle();
     EXPECT_EQ(reply_in(client.receive()),
-              "refused: the plugin sent a hello of protocol version 9, not 1: install "
+              "refused: the plugin sent a hello of protocol version 9, not 1 to 2: install "
               "wye_dplane.so and wye-shim of one release");
     EXPECT_TRUE(sink.events.empty());
 }
