@@ -124,6 +124,7 @@ struct VportSettings {
     net::MacAddress mac;
     std::uint16_t mtu = 0;
     bool admin_up = false;
+    bool without_twin = false;
     friend bool operator==(const VportSettings&, const VportSettings&) = default;
 };
 

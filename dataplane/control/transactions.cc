@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "dataplane/control/acls.hh"
@@ -36,7 +39,25 @@ void write_slot(table::VportPolicy& slot, const Transaction& transaction, const 
     slot.mac = settings.mac;
     slot.mtu = settings.mtu;
     slot.admin_up = settings.admin_up && !vport.condemned ? 1 : 0;
+    slot.without_twin = settings.without_twin ? 1 : 0;
     write_own_addresses(slot, vport);
+}
+
+/// A vport without an address speaks by that of the first one of its VRF.
+void lend_addresses(std::span<table::VportPolicy> slots) {
+    std::map<VrfId, std::pair<net::Ipv4Address, net::Ipv6Address>> lenders;
+    for (const table::VportPolicy& slot : slots) {
+        if (!slot.vport.valid()) continue;
+        auto& [source4, source6] = lenders[slot.vrf];
+        if (source4 == net::Ipv4Address{}) source4 = slot.source4;
+        if (source6.is_unspecified()) source6 = slot.source6;
+    }
+    for (table::VportPolicy& slot : slots) {
+        if (!slot.vport.valid()) continue;
+        const auto& [source4, source6] = lenders[slot.vrf];
+        if (slot.source4 == net::Ipv4Address{}) slot.source4 = source4;
+        if (slot.source6.is_unspecified()) slot.source6 = source6;
+    }
 }
 
 /// The tenant's policy as the transaction would have it; a null reference when no vport is in it.
@@ -66,6 +87,7 @@ NewPolicy build_policy(Core& core, const Transaction& transaction) {
         slots[i].vport = VportId{};
         if (settings[i]) write_slot(slots[i], transaction, *tenant.slots[i], *settings[i]);
     }
+    lend_addresses({slots, count});
     return made;
 }
 

@@ -40,7 +40,8 @@ Answer check(const ring::VportSet& command) {
     if (!is_station(command.mac)) return malformed(WYE_FIELD(VportSet, mac));
     if (command.mtu < kMinMtu) return malformed(WYE_FIELD(VportSet, mtu));
     if (!is_flag(command.admin_up)) return malformed(WYE_FIELD(VportSet, admin_up));
-    if (!all_zero(command.reserved)) return malformed(WYE_FIELD(VportSet, reserved));
+    if (!is_flag(command.without_twin)) return malformed(WYE_FIELD(VportSet, without_twin));
+    if (command.reserved != 0) return malformed(WYE_FIELD(VportSet, reserved));
     return check_attachment(command);
 }
 
@@ -85,6 +86,7 @@ Answer resolve(const Core& core, const ring::VportSet& command, const Tenant& te
     out.mac = command.mac;
     out.mtu = command.mtu;
     out.admin_up = command.admin_up == 1;
+    out.without_twin = command.without_twin == 1;
     return accept();
 }
 

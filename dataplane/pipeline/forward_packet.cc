@@ -48,7 +48,8 @@ Verdict receive_packet(Context& context, Packet& packet, const table::NextHop& n
         }
     }
     // The kernel knows the packet by the interface that it came in by.
-    const bool entered = packet.l3_offset != 0 && packet.in_vport.valid();
+    const bool entered = packet.l3_offset != 0 && packet.in_vport.valid() &&
+                         (packet.in_policy == nullptr || packet.in_policy->without_twin == 0);
     return punt_packet(context, packet, entered ? packet.in_vport : nexthop.vport);
 }
 

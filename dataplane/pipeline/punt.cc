@@ -32,7 +32,13 @@ void strip_tags(Packet& packet) noexcept {
     packet.l3_offset = sizeof(net::EthernetHeader);
 }
 
-bool add_link_header(Packet& packet, const net::MacAddress& mac) noexcept {
+/// As the twin with this MAC takes it.
+bool address_to(Packet& packet, const net::MacAddress& mac) noexcept {
+    if (packet.l3_offset != 0) {
+        strip_tags(packet);
+        net::header<net::EthernetHeader>(packet.frame.data).destination = mac;
+        return true;
+    }
     if (packet.frame.headroom < sizeof(net::EthernetHeader)) return false;
     packet.frame.prepend(sizeof(net::EthernetHeader));
     packet.l3_offset = sizeof(net::EthernetHeader);
@@ -45,12 +51,12 @@ bool add_link_header(Packet& packet, const net::MacAddress& mac) noexcept {
 }  // namespace
 
 Verdict punt_packet(Context& context, Packet& packet, VportId vport) noexcept {
-    if (packet.l3_offset == 0) {
+    if (packet.l3_offset != 0 && vport == packet.in_vport) {
+        strip_tags(packet);
+    } else {
         const table::VportPolicy* policy = context.roots->find(vport);
         if (policy == nullptr) return Verdict::drop(Reason::twin_absent);
-        if (!add_link_header(packet, policy->mac)) return Verdict::drop(Reason::headroom);
-    } else {
-        strip_tags(packet);
+        if (!address_to(packet, policy->mac)) return Verdict::drop(Reason::headroom);
     }
     if (!context.policer->take(packet.tenant, rate_of(context, packet.tenant),
                                context.limits.punt_total, context.now_cycles,

@@ -21,7 +21,7 @@
 // A reader of version n also executes version n-1; the handshake picks the lower of both sides and
 // refuses a distance of two in words (dataplane/ring/handshake.hh).
 // 3: the data plane tells its admission's variant, in the handshake; workers are added, moved and
-// removed, and queues placed. 4: it tells how its ports run, in the handshake.
+// removed, and queues placed. 4: it tells how its ports run, in the handshake; vports without a twin.
 #pragma once
 
 #include <array>
@@ -160,7 +160,10 @@ struct VportSet {
     Handle egress_acl;
     VportKind kind;
     std::uint8_t admin_up;
-    std::uint8_t reserved[2];
+    /// 1: no kernel interface stands for it, and what is for the router goes to the twin of the vport that
+    /// has the address. Since version 4.
+    std::uint8_t without_twin;
+    std::uint8_t reserved;
 };
 
 /// worker_add, worker_move, worker_remove. Workers are numbered from 0.

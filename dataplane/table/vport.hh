@@ -43,11 +43,13 @@ struct alignas(64) VportPolicy {
     net::MacAddress mac;
     std::uint16_t mtu;  // of the IP packet, bytes
     std::uint8_t admin_up;
-    std::uint8_t reserved[3];
+    std::uint8_t without_twin;  // 1: what is for the router goes to the twin of the address's vport
+    std::uint8_t reserved[2];
     std::uint32_t group_tag;
     /// Addresses of the router on this vport, the source of ICMP errors that leave by it; zero:
     /// none known. The control thread fills them from the `local` routes that point at this vport
-    /// (source6: one that is not link-local); a route change rewrites the tenant's policy.
+    /// (source6: one that is not link-local); a route change rewrites the tenant's policy. A vport
+    /// without one has that of the first vport of its VRF that has (RFC 1812 4.3.2.4, unnumbered).
     net::Ipv4Address source4;
     net::Ipv6Address source6;
     std::uint32_t padding[2];

@@ -94,7 +94,8 @@ void bend_policy(ring::Command& command, Bender& b) {
                    b.handle_or_none(),
                    b.next() % 3 == 0 ? VportKind::tunnel : VportKind::port,
                    1,
-                   {}};
+                   static_cast<std::uint8_t>(b.next() % 2),
+                   0};
             break;
         }
         case Opcode::acl_begin:

@@ -518,7 +518,10 @@ TEST_F(Policy, MalformedFieldsAreNamedByTheirOffset) {
     bad.body.vport.admin_up = 2;
     expect(bad, offsetof(ring::VportSet, admin_up));
     bad = good;
-    bad.body.vport.reserved[1] = 1;
+    bad.body.vport.without_twin = 2;
+    expect(bad, offsetof(ring::VportSet, without_twin));
+    bad = good;
+    bad.body.vport.reserved = 1;
     expect(bad, offsetof(ring::VportSet, reserved));
     auto route = make_command(Opcode::route_set);
     route.body.route.vrf = made.vrf;

@@ -253,5 +253,24 @@ TEST(Routes, LocalRoutesNameTheVportsOwnAddresses) {
     EXPECT_TRUE(rig.policy("a")->source6.is_unspecified());
 }
 
+TEST(Routes, AVportWithoutAnAddressHasThatOfItsVrf) {
+    Rig rig;
+    Programmer p = rig.connect();
+    p.begin_replay();
+    const Basics made = make_basics(p);
+    const Handle other_vrf = p.vrf(made.tenant, "elsewhere");
+    const auto add = [&](const char* name, Handle vrf, std::uint16_t vlan) {
+        testing::VportOptions options;
+        options.vlan = vlan;
+        return p.vport(made.tenant, vrf, made.port, name, "02:00:00:00:00:07", options);
+    };
+    add("unnumbered", made.vrf, 77);
+    add("apart", other_vrf, 78);
+    p.route(made.vrf, "192.0.2.1/32", p.group(p.local(made.vport)));
+    rig.rest();
+    EXPECT_EQ(net::IpAddress(rig.policy("unnumbered")->source4), ip("192.0.2.1"));
+    EXPECT_EQ(rig.policy("apart")->source4, net::Ipv4Address{}) << "of another VRF";
+}
+
 }  // namespace
 }  // namespace wye::control::test

@@ -340,6 +340,29 @@ TEST(Punt, WhatIsForTheRouter) {
     EXPECT_EQ(router.context.counters.vports[in.value].punted.get(), 9u);
 }
 
+TEST(Punt, ByTheTwinOfTheAddressWhereTheVportHasNone) {
+    TestRouter router;
+    const VrfId vrf = router.add_vrf(router.add_tenant());
+    const VportId in = router.add_vport(vrf, {.port = 0, .vlan = 9});
+    const VportId site = router.add_vport(vrf, {.port = 1, .mac = "02:00:00:00:00:07"});
+    router.add_route(vrf, "10.0.0.1/32", router.add_nexthop(NextHopKind::local, site));
+    const auto punted_at = [&](std::uint8_t without_twin) {
+        router.change_vport(in, [&](auto& policy) { policy.without_twin = without_twin; });
+        router.clear_output();
+        Link tagged;
+        tagged.vlans = {9};
+        router.receive(0, ethernet(tagged, packet4("10.0.0.1")));
+        EXPECT_EQ(router.punted.size(), 1u);
+        return router.punted.at(0);
+    };
+    EXPECT_EQ(punted_at(0).vport, in) << "the kernel shall know where it came in";
+    const Punted other = punted_at(1);
+    EXPECT_EQ(other.vport, site);
+    Link plain;
+    plain.destination = "02:00:00:00:00:07";
+    EXPECT_EQ(to_hex(other.bytes), to_hex(ethernet(plain, packet4("10.0.0.1"))));
+}
+
 TEST(Punt, IsPolicedByTenant) {
     TestRouter router;
     const VrfId red = router.add_vrf(router.add_tenant(80));  // bucket of 10
