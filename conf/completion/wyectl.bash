@@ -6,7 +6,7 @@ _wyectl_filters() {
         vports | counters) echo --tenant --vrf --port --nonzero ;;
         tenants) echo --tenant ;;
         vrfs | nexthops | neighbours) echo --tenant --vrf ;;
-        routes) echo --tenant --vrf --prefix --match ;;
+        routes) echo --tenant --vrf --prefix --match --failed ;;
         tunnels | acls) echo --tenant --nonzero ;;
         drops) echo --tenant --port --nonzero ;;
     esac

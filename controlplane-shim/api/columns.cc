@@ -88,6 +88,7 @@ constexpr std::array kRoutes{
     Column{"vport", "VPORT", text},
     Column{"weight", "WEIGHT", number},
     Column{"state", "STATE", text},
+    Column{"reason", "REASON", text},
 };
 constexpr std::array kNexthops{
     Column{"nexthop", "NEXT HOP", number},
@@ -227,7 +228,7 @@ constexpr std::array<Words, 2> kByPort{"port", "nonzero"};
 constexpr std::array<Words, 4> kByVport{"tenant", "vrf", "port", "nonzero"};
 constexpr std::array<Words, 1> kByTenant{"tenant"};
 constexpr std::array<Words, 2> kByVrf{"tenant", "vrf"};
-constexpr std::array<Words, 4> kByRoute{"tenant", "vrf", "prefix", "match"};
+constexpr std::array<Words, 5> kByRoute{"tenant", "vrf", "prefix", "match", "failed"};
 constexpr std::array<Words, 2> kByTunnel{"tenant", "nonzero"};
 constexpr std::array<Words, 4> kByCounter{"tenant", "vrf", "port", "nonzero"};
 constexpr std::array<Words, 3> kByDrop{"tenant", "port", "nonzero"};
@@ -343,11 +344,12 @@ std::vector<std::string> check_filter(std::string_view what, const nlohmann::jso
     std::vector<std::string> problems;
     const auto known = filters_of(what);
     for (const auto& [key, value] : filter.items()) {
+        const bool is_flag = key == "nonzero" || key == "failed";
         if (std::ranges::find(known, Words(key)) == known.end()) {
             problems.push_back("show " + std::string(what) + " cannot be filtered by " + key);
-        } else if (key == "nonzero" ? !value.is_boolean() : !value.is_string()) {
+        } else if (is_flag ? !value.is_boolean() : !value.is_string()) {
             problems.push_back("filter " + key + " must be " +
-                               (key == "nonzero" ? "true or false" : "a text"));
+                               (is_flag ? "true or false" : "a text"));
         } else if (key == "match" && !net::parse_ip(value.get_ref<const std::string&>())) {
             problems.push_back("filter match: " + value.get<std::string>() +
                                " is no IPv4 or IPv6 address");

@@ -62,7 +62,8 @@
 //
 // Filters, all optional: tenant, vrf, port (names); prefix (exactly that route); match (an address:
 // the route of the longest match, in each VRF that the other filters leave); nonzero (true: only
-// rows with a count that is not zero). filters_of(what) says which apply; others are refused.
+// rows with a count that is not zero); failed (true: only routes that are refused or unresolved, or
+// of which a next hop is, with the reason). filters_of(what) says which apply; others are refused.
 //
 // `apply` and `worker` answer an array of rows {change: added, changed, removed; kind: tenant, vrf,
 // tunnel, vport, acl, worker, queue; name}. An unchanged manifest answers an empty array.

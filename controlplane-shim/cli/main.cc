@@ -31,6 +31,7 @@ struct Options {
     std::string what;  // show
     std::map<std::string, std::string> filters;
     bool nonzero = false;
+    bool failed = false;
     bool json_output = false;
 };
 
@@ -53,6 +54,7 @@ const std::map<std::string_view, std::string>& filter_words() {
         {"prefix", "only the route with exactly this prefix"},
         {"match", "only the route of the longest match for this address, in each VRF"},
         {"nonzero", "only rows with a count that is not zero"},
+        {"failed", "only what is not in the fast path as FRR wants it, with the reason"},
     };
     return words;
 }
@@ -71,6 +73,8 @@ void add_show(CLI::App& app, Options& options) {
             const std::string name(filter);
             if (filter == "nonzero") {
                 command->add_flag("--nonzero", options.nonzero, filter_words().at(filter));
+            } else if (filter == "failed") {
+                command->add_flag("--failed", options.failed, filter_words().at(filter));
             } else {
                 command->add_option("--" + name, options.filters[name], filter_words().at(filter))
                     ->type_name(filter == "prefix" ? "PREFIX"
@@ -86,6 +90,7 @@ json filter_of(const Options& options) {
         if (!value.empty()) filter[key] = value;
     }
     if (options.nonzero) filter["nonzero"] = true;
+    if (options.failed) filter["failed"] = true;
     return filter;
 }
 

@@ -26,6 +26,23 @@ struct InterfaceKey {
     friend auto operator<=>(const InterfaceKey&, const InterfaceKey&) = default;
 };
 
+/// An interface as far as routes of EVPN need it.
+struct Link {
+    /// A vxlan device with one VNI; what FRR takes for an L3VNI (`external` devices it does not).
+    struct Vxlan {
+        std::uint32_t vni = 0;
+        std::optional<net::IpAddress> local;
+        std::uint16_t destination_port = 0;
+        std::uint8_t ttl = 0;      // 0: the kernel's default
+        bool copies_dscp = false;  // `tos inherit`
+        friend bool operator==(const Vxlan&, const Vxlan&) = default;
+    };
+    net::MacAddress mac;
+    std::uint32_t mtu = 0;  // bytes of the IP packet
+    std::optional<Vxlan> vxlan;
+    friend bool operator==(const Link&, const Link&) = default;
+};
+
 /// What happens in the kernel, as changes: after messages were lost the listener compares a new
 /// dump with what it told before and reports the difference.
 class KernelSink {
@@ -36,6 +53,8 @@ class KernelSink {
     /// With a MAC: usable (reachable, stale, delay, probe, permanent). Without: failed or gone.
     virtual void neighbor_changed(const InterfaceKey& interface, const net::IpAddress& address,
                                   const std::optional<net::MacAddress>& mac) = 0;
+    /// A new interface, or another MAC, MTU or vxlan setting of one.
+    virtual void link_changed(const InterfaceKey& interface, const Link& link) = 0;
     /// The interface is no longer there.
     virtual void link_removed(const InterfaceKey& interface) = 0;
 };

@@ -1,5 +1,6 @@
 #include "controlplane-shim/kernel/listener.hh"
 
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 
 #include <array>
@@ -9,6 +10,32 @@ namespace wye::kernel {
 namespace {
 
 constexpr std::uint16_t kUsable = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT;
+
+/// NOARP otherwise says that the link has no addresses; from a routing daemon it says that the MAC came
+/// with a route.
+bool is_usable(const ndmsg& neighbor) {
+    if ((neighbor.ndm_state & kUsable) != 0) return true;
+    return (neighbor.ndm_state & NUD_NOARP) != 0 && (neighbor.ndm_flags & NTF_EXT_LEARNED) != 0;
+}
+
+constexpr std::uint8_t kTosInherit = 1;  // the kernel's number for `tos inherit`
+
+std::optional<Link::Vxlan> parse_vxlan(const Attributes& info) {
+    if (info.text(IFLA_INFO_KIND) != "vxlan") return std::nullopt;
+    const Attributes data(info[IFLA_INFO_DATA]);
+    if (data[IFLA_VXLAN_ID] == nullptr || data.u8(IFLA_VXLAN_COLLECT_METADATA) != 0)
+        return std::nullopt;
+    Link::Vxlan vxlan;
+    vxlan.vni = data.u32(IFLA_VXLAN_ID);
+    net::IpAddress local;
+    if (data.address(IFLA_VXLAN_LOCAL, AF_INET, local) ||
+        data.address(IFLA_VXLAN_LOCAL6, AF_INET6, local))
+        vxlan.local = local;
+    vxlan.destination_port = data.big_endian16(IFLA_VXLAN_PORT);
+    vxlan.ttl = data.u8(IFLA_VXLAN_TTL);
+    vxlan.copies_dscp = data.u8(IFLA_VXLAN_TOS) == kTosInherit;
+    return vxlan;
+}
 
 }  // namespace
 
@@ -39,8 +66,25 @@ void Listener::run() {
     if (!complete) static_cast<void>(dump_all());
 }
 
+Status Listener::dump_links() {
+    std::map<std::uint32_t, Link> gone = links_;
+    const int error =
+        requests_.dump(RTM_GETLINK, AF_UNSPEC, sizeof(ifinfomsg), [&](const nlmsghdr* message) {
+            const auto* const link = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
+            gone.erase(static_cast<std::uint32_t>(link->ifi_index));
+            on_link(message);
+        });
+    if (error != 0) return fail(std::string("links cannot be listed: ") + std::strerror(error));
+    for (const auto& [index, link] : gone) {
+        links_.erase(index);
+        sink_.link_removed(key(index));
+    }
+    return {};
+}
+
 Status Listener::dump_all() {
     ++dumps_;
+    if (Status listed = dump_links(); !listed) return listed;
     std::set<AddressKey> addresses;
     const int address_error =
         requests_.dump(RTM_GETADDR, AF_UNSPEC, sizeof(ifaddrmsg), [&](const nlmsghdr* message) {
@@ -73,6 +117,7 @@ void Listener::retract() {
         sink_.neighbor_changed(key(neighbor.first), neighbor.second, std::nullopt);
     for (const AddressKey& address : std::exchange(addresses_, {}))
         sink_.address_changed(key(address.first), address.second, false);
+    for (const auto& [index, link] : std::exchange(links_, {})) sink_.link_removed(key(index));
 }
 
 bool Listener::managed(std::uint32_t index, const net::IpAddress& address) const {
@@ -82,6 +127,7 @@ bool Listener::managed(std::uint32_t index, const net::IpAddress& address) const
 
 void Listener::on_message(const nlmsghdr* message) {
     switch (message->nlmsg_type) {
+        case RTM_NEWLINK:
         case RTM_DELLINK:
             on_link(message);
             break;
@@ -100,8 +146,21 @@ void Listener::on_message(const nlmsghdr* message) {
 
 void Listener::on_link(const nlmsghdr* message) {
     const auto* const link = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
-    if (link->ifi_family != AF_UNSPEC) return;  // a bridge port left its bridge
-    sink_.link_removed(key(static_cast<std::uint32_t>(link->ifi_index)));
+    if (link->ifi_family != AF_UNSPEC) return;  // of a bridge port as such
+    const auto index = static_cast<std::uint32_t>(link->ifi_index);
+    if (message->nlmsg_type == RTM_DELLINK) {
+        links_.erase(index);
+        return sink_.link_removed(key(index));
+    }
+    const Attributes attributes(message, sizeof *link);
+    Link now;
+    static_cast<void>(attributes.mac(IFLA_ADDRESS, now.mac));  // a TUN device has none
+    now.mtu = attributes.u32(IFLA_MTU);
+    now.vxlan = parse_vxlan(Attributes(attributes[IFLA_LINKINFO]));
+    const auto [known, is_new] = links_.try_emplace(index, now);
+    if (!is_new && known->second == now) return;
+    known->second = now;
+    sink_.link_changed(key(index), now);
 }
 
 std::optional<Listener::AddressKey> Listener::parse_address(const nlmsghdr* message) {
@@ -136,7 +195,7 @@ void Listener::on_neighbor(const nlmsghdr* message) {
     now.managed = (attributes.u32(NDA_FLAGS_EXT) & NTF_EXT_MANAGED) != 0;
     const bool has_mac =
         attributes.mac(NDA_LLADDR, now.mac) && !now.mac.is_zero() && !now.mac.is_multicast();
-    if (!deleted && (header->ndm_state & kUsable) != 0 && has_mac) {
+    if (!deleted && is_usable(*header) && has_mac) {
         const auto found = neighbors_.find(neighbor);
         const bool same = found != neighbors_.end() && found->second.mac == now.mac;
         neighbors_[neighbor] = now;

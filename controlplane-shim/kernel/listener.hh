@@ -1,4 +1,4 @@
-// Listener: addresses, neighbours and vanished links of one namespace: a dump, then what changes.
+// Listener: links, addresses and neighbours of one namespace: a dump, then what changes.
 // When the kernel had to throw messages away (ENOBUFS) there is another dump, and the difference to
 // what was told before is told.
 #pragma once
@@ -44,12 +44,14 @@ class Listener {
     void on_link(const nlmsghdr* message);
     void on_address(const nlmsghdr* message);
     void on_neighbor(const nlmsghdr* message);
+    Status dump_links();
     static std::optional<AddressKey> parse_address(const nlmsghdr* message);
     [[nodiscard]] InterfaceKey key(std::uint32_t index) const { return {netns_, index}; }
 
     std::string netns_;
     KernelSink& sink_;
     NetlinkSocket events_, requests_;
+    std::map<std::uint32_t, Link> links_;
     std::set<AddressKey> addresses_;
     std::map<NeighborKey, Neighbor> neighbors_;
     std::size_t dumps_ = 0;

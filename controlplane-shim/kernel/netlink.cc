@@ -22,9 +22,17 @@ int on_data(const nlmsghdr* message, void* context) {
 }  // namespace
 
 Attributes::Attributes(const nlmsghdr* message, std::size_t header_size) {
-    const auto* attribute =
-        static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, header_size));
-    const auto* const end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
+    take(static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, header_size)),
+         static_cast<const char*>(mnl_nlmsg_get_payload_tail(message)));
+}
+
+Attributes::Attributes(const nlattr* nest) {
+    if (nest == nullptr) return;
+    const auto* const begin = static_cast<const char*>(mnl_attr_get_payload(nest));
+    take(reinterpret_cast<const nlattr*>(begin), begin + mnl_attr_get_payload_len(nest));
+}
+
+void Attributes::take(const nlattr* attribute, const char* end) {
     const auto left = [&] {
         return static_cast<int>(end - reinterpret_cast<const char*>(attribute));
     };
@@ -32,6 +40,13 @@ Attributes::Attributes(const nlmsghdr* message, std::size_t header_size) {
         const std::uint16_t type = mnl_attr_get_type(attribute);
         if (type < attributes_.size()) attributes_[type] = attribute;
     }
+}
+
+std::uint16_t Attributes::big_endian16(std::size_t type) const {
+    const nlattr* const found = (*this)[type];
+    if (found == nullptr || mnl_attr_get_payload_len(found) < sizeof(std::uint16_t)) return 0;
+    const auto* const bytes = static_cast<const std::uint8_t*>(mnl_attr_get_payload(found));
+    return static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
 }
 
 std::uint32_t Attributes::u32(std::size_t type) const {

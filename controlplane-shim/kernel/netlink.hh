@@ -56,17 +56,22 @@ class Request {
 class Attributes {
   public:
     Attributes(const nlmsghdr* message, std::size_t header_size);
+    /// Those inside another one; of nullptr: none.
+    explicit Attributes(const nlattr* nest);
     [[nodiscard]] const nlattr* operator[](std::size_t type) const {
         return type < attributes_.size() ? attributes_[type] : nullptr;
     }
     /// Zero or nothing when it is absent or too short.
     [[nodiscard]] std::uint32_t u32(std::size_t type) const;
+    [[nodiscard]] std::uint16_t big_endian16(std::size_t type) const;
     [[nodiscard]] std::uint8_t u8(std::size_t type) const;
     [[nodiscard]] std::string text(std::size_t type) const;
     [[nodiscard]] bool address(std::size_t type, unsigned char family, net::IpAddress& out) const;
     [[nodiscard]] bool mac(std::size_t type, net::MacAddress& out) const;
 
   private:
+    void take(const nlattr* attribute, const char* end);
+
     std::array<const nlattr*, 64> attributes_{};
 };
 

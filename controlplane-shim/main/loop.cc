@@ -65,6 +65,7 @@ Status Loop::run() {
             parts_.state.tick();
         }
         parts_.state.pump();
+        parts_.state.adjust_evpn();
         check_session();
     }
     parts_.state.session_closed();
@@ -107,6 +108,7 @@ void Loop::wait() {
     using std::chrono::duration_cast, std::chrono::milliseconds;
     auto until = next_tick_;
     if (!session_) until = std::min(until, next_try_);
+    if (const auto due = parts_.state.next_adjustment()) until = std::min(until, *due);
     const auto left = duration_cast<milliseconds>(until - Clock::now()).count() + 1;
     if (session_) {
         session_->prepare_sleep();

@@ -14,6 +14,12 @@ class Names {
 
     void add(const std::string& name, const Place& place) {
         if (name.empty()) return;
+        if (name.starts_with(kEvpnPrefix)) {
+            problem_at(problems_, place, "name",
+                       "the " + std::string(kind_) + " name " + name + " begins with " +
+                           std::string(kEvpnPrefix) +
+                           ", as the tunnels of EVPN's routes do: choose another");
+        }
         const auto [first, is_new] = taken_.emplace(name, place);
         if (is_new) return;
         const Place& other = first->second;

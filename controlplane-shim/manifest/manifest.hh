@@ -48,6 +48,9 @@ struct Problem {
     [[nodiscard]] std::string to_string() const;  // file:line: path: text
 };
 
+/// Tunnels and vports that begin so are the shim's own (state/evpn.hh).
+constexpr std::string_view kEvpnPrefix = "evpn.";
+
 struct Quotas {  // 0: the data plane's own limit
     std::uint32_t routes = 0, vports = 0, acl_rules = 0, neighbors = 0, punt_pps = 0;
     friend bool operator==(const Quotas&, const Quotas&) = default;
@@ -98,6 +101,8 @@ struct Vport {
     net::MacAddress mac;
     std::uint16_t mtu = 1500;
     bool admin_up = true;
+    /// No vport that a manifest declares is without one; those of EVPN (state/evpn.hh) are.
+    bool has_twin = true;
     std::string twin;  // interface name in the kernel; default: the vport's name (at most 15 bytes)
     std::string ingress_acl, egress_acl;  // empty: permit
     /// Addresses that the shim sets on the twin; those set in vtysh stay as they are.

@@ -124,6 +124,16 @@ manifest::Manifest without_absent(const manifest::Manifest& manifest,
 }  // namespace
 
 std::vector<std::string> State::apply_manifest(const manifest::Manifest& next) {
+    const EvpnPlan plan = plan_evpn_for(next);
+    std::vector<EvpnTunnel> tunnels = with_leftovers(next, plan);
+    std::vector<std::string> errors = enforce(with_evpn(next, tunnels));
+    if (!errors.empty()) return errors;
+    declared_ = next;
+    adopt_evpn(plan, std::move(tunnels));
+    return errors;
+}
+
+std::vector<std::string> State::enforce(const manifest::Manifest& next) {
     std::vector<std::string> errors;
     if (next == manifest_) return errors;
     if (!open_vrfs(next, errors)) return errors;
@@ -307,7 +317,7 @@ api::Reply State::apply(const std::string& file_name, const std::string& text) {
         reply.errors.push_back(problem.to_string());
     reply.result = nlohmann::json::array();
     if (loaded.manifest) {
-        reply.result = changes(manifest_, *loaded.manifest);
+        reply.result = changes(declared_, *loaded.manifest);
         reply.errors = apply_manifest(*loaded.manifest);
     }
     reply.ok = reply.errors.empty();

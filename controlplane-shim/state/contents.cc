@@ -32,9 +32,33 @@ VportIndex vport_with_link_to(const Topology& topology, TableIndex table,
     return best;
 }
 
+TunnelEnd end_of(const Hop& hop) {
+    return {hop.table, hop.vni, hop.interface_index, hop.gateway};
+}
+
+VportIndex vport_to(const Topology& topology, const TunnelEnd& end, Resolved& result) {
+    const auto found = topology.evpn.find(end);
+    if (found == topology.evpn.end()) {
+        result.pending = true;
+        result.reason = "the tunnel to " + net::to_string(end.address) + " is not made yet";
+        return kNoIndex;
+    }
+    if (found->second.vport == kNoIndex)
+        result.reason =
+            "no tunnel to " + net::to_string(end.address) + ": " + found->second.missing;
+    return found->second.vport;
+}
+
 /// The vport, or kNoIndex and the reason.
 VportIndex vport_of(const Topology& topology, const ContentKey& key, const Hop& hop,
-                    std::string& reason) {
+                    Resolved& result) {
+    std::string& reason = result.reason;
+    if (hop.vni != 0 && hop.table != key.table) {
+        reason = "a tunnel of VRF " + topology.tables[hop.table].kernel_name +
+                 " is in another VRF than the route";
+        return kNoIndex;
+    }
+    if (hop.vni != 0) return vport_to(topology, end_of(hop), result);
     const TableView& table = topology.tables[hop.table];
     if (hop.interface_index == 0) {
         const VportIndex found = vport_with_link_to(topology, hop.table, hop.gateway);
@@ -82,7 +106,7 @@ Resolved resolve(const Topology& topology, const ContentKey& key) {
             result.group.push_back({{hop.kind, kNoIndex, {}}, weight});
             continue;
         }
-        const VportIndex vport = vport_of(topology, key, hop, result.reason);
+        const VportIndex vport = vport_of(topology, key, hop, result);
         if (vport == kNoIndex) continue;
         if (!topology.vports[vport].usable()) {
             result.reason = "the data plane does not have vport " + topology.vports[vport].name;
@@ -105,11 +129,21 @@ std::size_t Contents::Hash::operator()(const ContentKey& key) const noexcept {
     for (const Hop& hop : key.hops) {
         mix(static_cast<std::uint64_t>(hop.kind) << 40 | std::uint64_t{hop.weight} << 32 |
             hop.interface_index);
-        mix(hop.table);
+        mix(std::uint64_t{hop.vni} << 32 | hop.table);
         mix(std::hash<std::string_view>{}(
             {reinterpret_cast<const char*>(hop.gateway.bytes.data()), hop.gateway.bytes.size()}));
     }
     return hash;
+}
+
+void Contents::count_tunnel_ends(const ContentKey& key, bool more) {
+    for (const Hop& hop : key.hops) {
+        if (hop.vni == 0) continue;
+        const auto [end, is_new] = tunnel_ends_.try_emplace(end_of(hop), 0);
+        end->second += more ? 1 : -1u;
+        tunnel_ends_changed_ |= is_new || end->second == 0;
+        if (end->second == 0) tunnel_ends_.erase(end);
+    }
 }
 
 ContentIndex Contents::acquire(const Topology& topology, ContentKey key) {
@@ -130,6 +164,7 @@ ContentIndex Contents::acquire(const Topology& topology, ContentKey key) {
     content.references = 1;
     content.resolved = resolve(topology, key);
     content.key = key;
+    count_tunnel_ends(key, true);
     index_.emplace(std::move(key), index);
     return index;
 }
@@ -137,6 +172,7 @@ ContentIndex Contents::acquire(const Topology& topology, ContentKey key) {
 void Contents::release(ContentIndex index) {
     if (index == kNoContent || --slots_[index].references != 0) return;
     index_.erase(slots_[index].key);
+    count_tunnel_ends(slots_[index].key, false);
     slots_[index] = Content{};
     free_.push_back(index);
 }

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "controlplane-shim/state/topology.hh"
@@ -26,6 +28,7 @@ struct Hop {
     TableIndex table = kNoIndex;        // VRF of the interface
     std::uint32_t interface_index = 0;  // 0: whichever has the gateway on its link
     net::IpAddress gateway;             // adjacency
+    std::uint32_t vni = 0;              // not 0: of EVPN; the gateway is the far tunnel end
     friend auto operator<=>(const Hop&, const Hop&) = default;
 };
 
@@ -50,8 +53,9 @@ struct MemberKey {
 using GroupKey = std::vector<MemberKey>;  // sorted, each next hop once
 
 struct Resolved {
-    GroupKey group;      // empty: cannot be programmed
-    std::string reason;  // why not all of it (or nothing) was resolved
+    GroupKey group;        // empty: cannot be programmed
+    std::string reason;    // why not all of it (or nothing) was resolved
+    bool pending = false;  // a tunnel of EVPN was not planned yet: to be known in a moment
     friend bool operator==(const Resolved&, const Resolved&) = default;
 };
 
@@ -67,6 +71,8 @@ struct Content {
     std::uint32_t group_generation = 0;
 };
 
+using TunnelEnds = std::map<TunnelEnd, std::uint32_t>;  // how many contents name each
+
 class Contents {
   public:
     Contents() : slots_(1) {}
@@ -78,14 +84,21 @@ class Contents {
     /// Resolves everything anew; true for the indexes whose result changed.
     std::vector<bool> resolve_all(const Topology& topology);
     [[nodiscard]] std::size_t size() const { return slots_.size(); }
+    [[nodiscard]] const TunnelEnds& tunnel_ends() const { return tunnel_ends_; }
+    /// One came or went since the last call.
+    bool take_tunnel_ends_changed() { return std::exchange(tunnel_ends_changed_, false); }
 
   private:
     struct Hash {
         std::size_t operator()(const ContentKey& key) const noexcept;
     };
+    void count_tunnel_ends(const ContentKey& key, bool more);
+
     std::vector<Content> slots_;
     std::vector<ContentIndex> free_;
     std::unordered_map<ContentKey, ContentIndex, Hash> index_;
+    TunnelEnds tunnel_ends_;
+    bool tunnel_ends_changed_ = false;
 };
 
 }  // namespace wye::state

@@ -19,6 +19,15 @@ void NeighborProgrammer::kernel_changed(const kernel::InterfaceKey& interface,
     if (vport != kNoIndex) refresh({vport, address});
 }
 
+std::optional<net::MacAddress> NeighborProgrammer::kernel_mac(const kernel::InterfaceKey& interface,
+                                                              const net::IpAddress& address) const {
+    const auto known = kernel_.find(interface);
+    if (known == kernel_.end()) return std::nullopt;
+    const auto found = known->second.find(address);
+    if (found == known->second.end()) return std::nullopt;
+    return found->second;
+}
+
 void NeighborProgrammer::set_static(VportIndex vport,
                                     const std::vector<manifest::StaticNeighbor>& neighbors) {
     Neighbors before = std::exchange(static_[vport], {});

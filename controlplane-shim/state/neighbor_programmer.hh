@@ -26,6 +26,9 @@ class NeighborProgrammer {
 
     void kernel_changed(const kernel::InterfaceKey& interface, const net::IpAddress& address,
                         const std::optional<net::MacAddress>& mac);
+    /// Of the kernel's table, wherever the interface is.
+    [[nodiscard]] std::optional<net::MacAddress> kernel_mac(const kernel::InterfaceKey& interface,
+                                                            const net::IpAddress& address) const;
     void set_static(VportIndex vport, const std::vector<manifest::StaticNeighbor>& neighbors);
     /// The vport came, went, or has another twin.
     void vport_changed(VportIndex vport);

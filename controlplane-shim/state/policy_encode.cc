@@ -3,6 +3,8 @@
 namespace wye::state {
 namespace {
 
+constexpr std::uint16_t kTwinlessVersion = 4;
+
 using ring::ObjectKind;
 using ring::Opcode;
 
@@ -128,6 +130,7 @@ PolicyCommand encode_vport(const manifest::Vport& vport, const std::string& tena
     body.egress_acl = acl_handle(vport.egress_acl, objects);
     body.kind = vport.kind;
     body.admin_up = flag(vport.admin_up);
+    body.without_twin = flag(!vport.has_twin && objects.version() >= kTwinlessVersion);
     return made;
 }
 

@@ -43,6 +43,9 @@ class PolicyObjects {
         const Object* const object = find(kind, name);
         return object != nullptr && object->present;
     }
+    /// Of the vocabulary: what is newer is not said in this session.
+    void session_opened(std::uint16_t version) { version_ = version; }
+    [[nodiscard]] std::uint16_t version() const { return version_; }
     [[nodiscard]] const std::map<Key, Object>& all() const { return objects_; }
     Object& operator[](const Key& key) { return objects_[key]; }
     /// Of objects that nobody wants any more.
@@ -60,6 +63,7 @@ class PolicyObjects {
   private:
     std::map<Key, Object> objects_;
     std::map<ring::ObjectKind, ring::Handle> last_;
+    std::uint16_t version_ = ring::kVocabularyVersion;
 };
 
 struct PolicyCommand {

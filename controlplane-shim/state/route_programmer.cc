@@ -102,6 +102,7 @@ void RouteProgrammer::snapshot_end() {
 void RouteProgrammer::forget_operations() {
     for (Work& work : queue_) work.operation = {};
     for (InFlight& record : in_flight_) record.work.operation = {};
+    for (Work& work : awaiting_) work.operation = {};
     for (auto& [key, works] : deferred_) works.clear();
     waiting_.clear();
     failed_.clear();
@@ -125,6 +126,7 @@ void RouteProgrammer::remove_kernel(TableIndex table, const net::IpPrefix& prefi
 }
 
 void RouteProgrammer::topology_changed() {
+    for (const Work& work : std::exchange(awaiting_, {})) queue_.push_back(work);
     count_without_tenant();
     const std::vector<bool> changed = contents_.resolve_all(topology_);
     std::vector<bool> tables(tables_.size());
@@ -162,6 +164,7 @@ void RouteProgrammer::session_closed() {
     for (auto& [key, works] : deferred_)
         for (Work& work : works) queue_.push_back(work);
     for (Waiting& waiting : waiting_) queue_.push_back(waiting.work);
+    for (const Work& work : std::exchange(awaiting_, {})) queue_.push_back(work);
     std::erase_if(queue_, [](const Work& work) { return work.operation.id == 0; });
     in_flight_.clear();
     deferred_.clear();
@@ -211,6 +214,10 @@ void RouteProgrammer::work_on(const Work& work, StreamWriter& writer) {
     const ContentIndex wanted = route_entry.wanted();
     const bool possible = wanted != kNoContent && topology_.tables[work.table].usable() &&
                           !contents_[wanted].resolved.group.empty();
+    if (!possible && wanted != kNoContent && contents_[wanted].resolved.pending) {
+        awaiting_.push_back(work);
+        return;
+    }
     if (!possible && route_entry.programmed == kNoGroup) {
         answer_unprogrammed(route_entry, work);
         erase_if_done(work.table, work.prefix);

@@ -107,7 +107,12 @@ class RouteProgrammer {
         return queue_.empty() && in_flight_.empty() && retry_.empty() && nexthops_.to_retry() == 0;
     }
     /// Everything known was said (not all of it was answered).
-    [[nodiscard]] bool declared() const { return queue_.empty() && retry_.empty(); }
+    [[nodiscard]] bool declared() const {
+        return queue_.empty() && retry_.empty() && awaiting_.empty();
+    }
+    /// Far tunnel ends that routes name, and whether one came or went since the last call.
+    [[nodiscard]] const TunnelEnds& tunnel_ends() const { return contents_.tunnel_ends(); }
+    bool take_tunnel_ends_changed() { return contents_.take_tunnel_ends_changed(); }
     /// Tries again what was refused because memory could not be freed just then.
     void retry_pending(StreamWriter& writer);
 
@@ -183,6 +188,7 @@ class RouteProgrammer {
     std::deque<Work> queue_;
     std::deque<InFlight> in_flight_;
     std::deque<Waiting> waiting_;  // by epoch
+    std::vector<Work> awaiting_;   // a tunnel that is about to be planned
     std::unordered_map<Key, std::vector<Work>, KeyHash> deferred_;
     std::unordered_map<Key, std::string, KeyHash> refused_;
     std::vector<Key> retry_;                                   // refused because frees are pending

@@ -91,8 +91,8 @@ std::string Show::wish(const char* key) const {
     return found != filter_.end() && found->is_string() ? found->get<std::string>() : std::string{};
 }
 
-bool Show::nonzero() const {
-    const auto found = filter_.find("nonzero");
+bool Show::flag(const char* key) const {
+    const auto found = filter_.find(key);
     return found != filter_.end() && found->is_boolean() && found->get<bool>();
 }
 
@@ -152,7 +152,7 @@ Json Show::ports() {
             row["dropped_packets"] = cells.dropped;
             sum = cells.rx + cells.tx + cells.dropped;
         }
-        if (!nonzero() || sum != 0) rows.push_back(std::move(row));
+        if (!flag("nonzero") || sum != 0) rows.push_back(std::move(row));
     }
     return rows;
 }
@@ -185,7 +185,7 @@ Json Show::vports() {
             const bool any =
                 row.value("rx_packets", 0ull) != 0 || row.value("tx_packets", 0ull) != 0 ||
                 row.value("dropped_packets", 0ull) != 0 || row.value("punted_packets", 0ull) != 0;
-            if (!nonzero() || any) rows.push_back(std::move(row));
+            if (!flag("nonzero") || any) rows.push_back(std::move(row));
         }
     });
     return rows;
@@ -258,15 +258,18 @@ void Show::add_route(Json& rows, TableIndex table, const net::IpPrefix& prefix,
     if (index == kNoContent) return;
     const Content& content = state_.routes_.content(index);
     const TableView& view = state_.topology_.tables[table];
-    std::string state = "installed";
+    std::string state = "installed", reason = state_.routes_.refusal(table, prefix);
     if (entry.programmed == kNoGroup) state = "pending";
-    if (!state_.routes_.refusal(table, prefix).empty()) state = "refused";
+    if (!reason.empty()) state = "refused";
     if (content.resolved.group.empty()) state = "unresolved";
+    if (reason.empty()) reason = content.resolved.reason;
+    if (flag("failed") && reason.empty()) return;
     Json common{{"vrf", name_of(view)},
                 {"tenant", view.tenant},
                 {"prefix", net::to_string(prefix)},
                 {"protocol", std::string(ring::to_string(entry.protocol()))},
                 {"state", state}};
+    put_unless_empty(common, "reason", reason);
     if (!entry.kernel_wins()) {
         common["distance"] = entry.distance;
         common["metric"] = entry.metric;
@@ -388,7 +391,7 @@ Json Show::tunnels() {
             put_tunnel_counters(row, tunnel.name);
             const bool any = row.value("encapsulated_packets", 0ull) != 0 ||
                              row.value("decapsulated_packets", 0ull) != 0;
-            if (!nonzero() || any) rows.push_back(std::move(row));
+            if (!flag("nonzero") || any) rows.push_back(std::move(row));
         }
     });
     return rows;

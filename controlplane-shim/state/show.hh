@@ -61,7 +61,7 @@ class Show {
     /// The filters tenant, vrf and port leave it.
     [[nodiscard]] bool wanted(const std::string& tenant, const std::string& vrf = {},
                               const std::string& port = {}) const;
-    [[nodiscard]] bool nonzero() const;
+    [[nodiscard]] bool flag(const char* key) const;
     void each_tenant(const std::function<void(const manifest::Tenant&)>& visit) const;
 
     const State& state_;

@@ -183,7 +183,7 @@ Json Show::acls() {
                     row["packets"] = packets;
                     row["bytes"] = bytes;
                 }
-                if (!nonzero() || packets != 0) rows.push_back(std::move(row));
+                if (!flag("nonzero") || packets != 0) rows.push_back(std::move(row));
             }
         }
     });
@@ -193,7 +193,7 @@ Json Show::acls() {
 void Show::add_ledger_rows(Json& rows) {
     const table::CounterLimits& limits = file_->limits();
     const auto add = [&](const char* scope, const std::string& name, const Ledger& cells) {
-        if (nonzero() && cells.zero()) return;
+        if (flag("nonzero") && cells.zero()) return;
         Json row{{"scope", scope}, {"name", name}};
         cells.put(row);
         rows.push_back(std::move(row));
@@ -221,7 +221,7 @@ void Show::add_ledger_rows(Json& rows) {
 
 void Show::add_object_rows(Json& rows) {
     const auto add = [&](Json row, std::uint64_t any) {
-        if (!nonzero() || any != 0) rows.push_back(std::move(row));
+        if (!flag("nonzero") || any != 0) rows.push_back(std::move(row));
     };
     each_tenant([&](const manifest::Tenant& tenant) {
         for (const manifest::Vport& vport : tenant.vports) {
@@ -399,7 +399,7 @@ Json Show::queues() {
         const std::string port(file_->name(table::SlotKind::port, queue.port.load()));
         const std::string asked = wish("port");
         const std::uint64_t packets = queue.packets.get();
-        if ((!asked.empty() && asked != port) || (nonzero() && packets == 0)) continue;
+        if ((!asked.empty() && asked != port) || (flag("nonzero") && packets == 0)) continue;
         Json row{{"queue", i},
                  {"port", port},
                  {"kind", kKinds[static_cast<std::size_t>(kind)]},

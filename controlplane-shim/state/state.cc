@@ -68,6 +68,7 @@ void State::wire(kernel::Kernel& kernel, frr::RouteSource* routes) {
     kernel_ = &kernel;
     route_source_ = routes;
     twins_ = std::make_unique<TwinSet>(kernel);
+    recall_evpn();
 }
 
 void State::log_errors(const std::vector<std::string>& errors) {
@@ -82,6 +83,7 @@ void State::session_opened(CommandSink& sink, const ring::Welcome& welcome,
     welcome_ = welcome;
     announced_ = announced;
     ++sessions_;
+    policy_.objects().session_opened(welcome.version);
     std::vector<std::string> errors;
     twins_->session_opened(TwinSet::specs_of(manifest_), std::move(returned), sink, errors);
     log_errors(errors);
@@ -127,7 +129,7 @@ void State::session_closed() {
 bool State::settled() const {
     return sink_ != nullptr && policy_replayed_ && routes_replay_done_ && policy_.settled() &&
            routes_.settled() && neighbors_.settled() && route_writer_.open() == 0 &&
-           stale_tables_.empty();
+           stale_tables_.empty() && routes_.declared() && !evpn_stale_;
 }
 
 void State::pump() {
@@ -311,14 +313,14 @@ void State::route_installed(frr::Operation operation, const frr::RouteKey& key,
     wanted.distance = route.distance;
     wanted.metric = route.metric;
     if (route.kind != frr::RouteKind::unicast)
-        wanted.content.hops.push_back({kind_of(route.kind), 1, kNoIndex, 0, {}});
+        wanted.content.hops.push_back({kind_of(route.kind), 1, kNoIndex, 0, {}, 0});
     for (const frr::RouteNextHop& nexthop : route.nexthops) {
-        const bool has_gateway = nexthop.kind == frr::RouteNextHop::Kind::gateway;
+        const bool has_gateway = nexthop.kind != frr::RouteNextHop::Kind::interface_only;
         const auto of = zebra_vrfs_.find(nexthop.vrf_id);
         wanted.content.hops.push_back(
             {has_gateway ? NextHopKind::adjacency : NextHopKind::glean, nexthop.weight,
              of == zebra_vrfs_.end() ? table->second : of->second, nexthop.interface_index,
-             has_gateway ? nexthop.gateway : net::IpAddress{}});
+             has_gateway ? nexthop.gateway : net::IpAddress{}, nexthop.vni});
     }
     routes_.set_frr(table->second, key.prefix, std::move(wanted), operation);
 }
@@ -341,6 +343,7 @@ void State::snapshot_begin() {
 void State::snapshot_end() {
     routes_.snapshot_end();
     snapshot_complete_ = true;
+    evpn_stale_ = evpn_stale_ || !evpn_.empty();
 }
 
 void State::disconnected() {
@@ -370,6 +373,7 @@ void State::address_changed(const kernel::InterfaceKey& interface,
 void State::neighbor_changed(const kernel::InterfaceKey& interface, const net::IpAddress& address,
                              const std::optional<net::MacAddress>& mac) {
     neighbors_.kernel_changed(interface, address, mac);
+    if (evpn_watched_.contains(interface)) evpn_stale_ = true;
     const VportIndex vport = topology_.vport_at(interface);
     if (vport == kNoIndex) return;
     const NeighborProgrammer::Key key{vport, address};
@@ -384,7 +388,16 @@ void State::neighbor_changed(const kernel::InterfaceKey& interface, const net::I
     }
 }
 
+void State::link_changed(const kernel::InterfaceKey& interface, const kernel::Link& link) {
+    links_[interface] = link;
+    if (link.vxlan || evpn_watched_.contains(interface)) evpn_stale_ = true;
+}
+
 void State::link_removed(const kernel::InterfaceKey& interface) {
+    const auto link = links_.find(interface);
+    if (link != links_.end() && (link->second.vxlan || evpn_watched_.contains(interface)))
+        evpn_stale_ = true;
+    if (link != links_.end()) links_.erase(link);
     addresses_.erase(interface);
     if (!twins_->lost(interface)) return;
     options_.log("the twin with index " + std::to_string(interface.index) +
@@ -403,7 +416,7 @@ void State::add_kernel_routes(VportIndex index, KernelRoutes& routes) const {
         else if (protocol != by)
             return;
         content.table = vport.table;
-        content.hops.push_back({kind, 1, vport.table, vport.twin->index, {}});
+        content.hops.push_back({kind, 1, vport.table, vport.twin->index, {}, 0});
         protocol = by;
     };
     for (const net::InterfaceAddress& own : addresses_.at(*vport.twin)) {
@@ -432,7 +445,7 @@ void State::add_loopback_routes(TableIndex table, KernelRoutes& routes) const {
         const net::IpPrefix prefix{own.address, net::address_bits(own.address.family)};
         if (never || routes.contains(prefix)) continue;
         routes[prefix] = {
-            ContentKey{table, {{NextHopKind::local, 1, table, vport->twin->index, {}}}},
+            ContentKey{table, {{NextHopKind::local, 1, table, vport->twin->index, {}, 0}}},
             ring::RouteProtocol::local};
     }
 }
@@ -472,7 +485,10 @@ void State::tick() {
         log_errors(errors);
         update_twin_views();
     }
-    if (ticks_ % kRetryPolicyEveryTicks == 0) retry_policy();
+    if (ticks_ % kRetryPolicyEveryTicks == 0) {
+        retry_policy();
+        evpn_stale_ = evpn_stale_ || evpn_refused_;
+    }
     keep_gateways();
     pump();
 }

@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "controlplane-shim/frr/route_source.hh"
 #include "controlplane-shim/kernel/kernel.hh"
 #include "controlplane-shim/manifest/manifest.hh"
+#include "controlplane-shim/state/evpn.hh"
 #include "controlplane-shim/state/neighbor_programmer.hh"
 #include "controlplane-shim/state/policy_programmer.hh"
 #include "controlplane-shim/state/route_programmer.hh"
@@ -48,7 +50,8 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     /// All or nothing; the errors, or none. Programs the data plane if there is one, else when it
     /// comes.
     std::vector<std::string> apply_manifest(const manifest::Manifest& next);
-    [[nodiscard]] const manifest::Manifest& manifest() const { return manifest_; }
+    /// What was applied: without the tunnels that EVPN's routes add to it.
+    [[nodiscard]] const manifest::Manifest& manifest() const { return declared_; }
 
     // The session with the data plane.
     void session_opened(CommandSink& sink, const ring::Welcome& welcome,
@@ -56,6 +59,11 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     void session_closed();
     /// Takes what has come, sends what there is to send. Call after every change and wake-up.
     void pump();
+    /// Makes and removes the tunnels of EVPN's routes if they have changed; talks with the data plane
+    /// until that is done. Call after pump(), not from within it.
+    void adjust_evpn();
+    /// When adjust_evpn() has something to do; none: nothing is known to be done.
+    [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> next_adjustment() const;
     /// About once a second: what is to be tried again.
     void tick();
     /// Everything declared, nothing on its way, and both replays ended.
@@ -78,6 +86,7 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
                          const net::InterfaceAddress& address, bool present) override;
     void neighbor_changed(const kernel::InterfaceKey& interface, const net::IpAddress& address,
                           const std::optional<net::MacAddress>& mac) override;
+    void link_changed(const kernel::InterfaceKey& interface, const kernel::Link& link) override;
     void link_removed(const kernel::InterfaceKey& interface) override;
 
     // api::Service
@@ -109,6 +118,17 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     void update_views();
     void update_twin_views();
 
+    std::vector<std::string> enforce(const manifest::Manifest& next);
+
+    // adjust_evpn.cc
+    void recall_evpn();
+    EvpnPlan plan_evpn_for(const manifest::Manifest& declared) const;
+    std::vector<EvpnTunnel> with_leftovers(const manifest::Manifest& declared,
+                                           const EvpnPlan& plan) const;
+    void enforce_by_tenant(EvpnPlan& plan);
+    void adopt_evpn(const EvpnPlan& plan, std::vector<EvpnTunnel> tunnels);
+    [[nodiscard]] bool may_remove_evpn() const;
+
     // workers.cc
     [[nodiscard]] std::optional<std::uint32_t> free_worker() const;
 
@@ -136,7 +156,8 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     kernel::Kernel* kernel_ = nullptr;
     frr::RouteSource* route_source_ = nullptr;
 
-    manifest::Manifest manifest_;
+    manifest::Manifest declared_;  // as applied
+    manifest::Manifest manifest_;  // in force: the same with the tunnels of EVPN
     Topology topology_;
     std::unique_ptr<TwinSet> twins_;
     bool twins_known_ =
@@ -168,6 +189,14 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
 
     std::map<kernel::InterfaceKey, std::set<net::InterfaceAddress>> addresses_;
     std::map<TableIndex, KernelRoutes> kernel_routes_;
+
+    std::map<kernel::InterfaceKey, kernel::Link> links_;
+    std::vector<EvpnTunnel> evpn_;                 // in force
+    std::vector<EvpnTunnel> saved_evpn_;           // in the file
+    std::set<kernel::InterfaceKey> evpn_watched_;  // interfaces whose neighbours are router MACs
+    bool evpn_stale_ = false;
+    bool evpn_refused_ = false;  // some of it, by the data plane
+    Clock::time_point next_adjustment_{};
     std::set<TableIndex> stale_tables_;
     bool twins_to_repair_ = false;
     unsigned ticks_ = 0;

@@ -22,6 +22,15 @@ using TableIndex = std::uint32_t;
 using VportIndex = std::uint32_t;
 constexpr std::uint32_t kNoIndex = 0xffffffff;
 
+/// A far end of a tunnel as routes of EVPN name it.
+struct TunnelEnd {
+    TableIndex table = kNoIndex;
+    std::uint32_t vni = 0;
+    std::uint32_t interface_index = 0;  // stands for the VNI in the VRF
+    net::IpAddress address;
+    friend auto operator<=>(const TunnelEnd&, const TunnelEnd&) = default;
+};
+
 struct TableView {
     std::string kernel_name;  // FRR's name of the VRF
     std::string netns;
@@ -88,6 +97,12 @@ class Topology {
 
     std::vector<TableView> tables;
     std::vector<VportView> vports;
+    /// The vport inside the tunnel to each far end, or kNoIndex and why there is none.
+    struct EvpnView {
+        VportIndex vport = kNoIndex;
+        std::string missing;
+    };
+    std::map<TunnelEnd, EvpnView> evpn;
 
   private:
     std::map<std::string, TableIndex> table_index_;

@@ -49,6 +49,7 @@ TwinSet::Specs TwinSet::specs_of(const manifest::Manifest& manifest) {
             spec.vrf = vrf.kernel;
         }
         for (const manifest::Vport& vport : tenant.vports) {
+            if (!vport.has_twin) continue;
             kernel::TwinSpec& spec = specs[{ring::TwinKind::vport_tap, vport.name}];
             spec.kind = ring::TwinKind::vport_tap;
             spec.object = vport.name;

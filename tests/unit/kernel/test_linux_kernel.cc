@@ -40,6 +40,8 @@ struct Recorder : KernelSink {
     std::map<std::pair<InterfaceKey, net::IpAddress>, net::MacAddress> neighbors;
     std::set<std::pair<InterfaceKey, net::IpAddress>> failed;
     std::set<InterfaceKey> removed;
+    std::map<InterfaceKey, Link> links;
+    int link_changes = 0;
 
     void address_changed(const InterfaceKey& interface, const net::InterfaceAddress& address,
                          bool present) override {
@@ -58,7 +60,14 @@ struct Recorder : KernelSink {
             failed.insert({interface, address});
         }
     }
-    void link_removed(const InterfaceKey& interface) override { removed.insert(interface); }
+    void link_changed(const InterfaceKey& interface, const Link& link) override {
+        links[interface] = link;
+        ++link_changes;
+    }
+    void link_removed(const InterfaceKey& interface) override {
+        removed.insert(interface);
+        links.erase(interface);
+    }
 };
 
 /// True when root and able to make namespaces; done once for the process.
@@ -424,6 +433,47 @@ TEST_F(LinuxKernelTest, AnotherDumpTellsOnlyTheDifference) {
         if (address.address.is_ipv4()) ++ipv4;
     EXPECT_EQ(ipv4, 1u);
     EXPECT_GT(listener->dumps(), before);
+}
+
+TEST_F(LinuxKernelTest, LinksAndRouterMacsAreToldAsEvpnNeedsThem) {
+    in_red("ip link add br7 type bridge");
+    in_red("ip link set br7 address 02:00:00:00:00:07 mtu 1450");
+    in_red(
+        "ip link add vx7 type vxlan id 7007 local 192.0.2.1 dstport 4790 ttl 9 tos inherit "
+        "nolearning");
+    in_red("ip link add vx8 type vxlan dstport 4799 external");
+    const auto named = [&](const std::string& name) -> const Link* {
+        const std::string shown = in_red("ip -o link show dev " + name);
+        const auto found = recorder_.links.find(
+            {"wye-shim-red", static_cast<std::uint32_t>(std::atoi(shown.c_str()))});
+        return found == recorder_.links.end() ? nullptr : &found->second;
+    };
+    ASSERT_TRUE(wait_for([&] { return named("vx8") != nullptr && named("br7")->mtu == 1450; }));
+    EXPECT_EQ(net::to_string(named("br7")->mac), "02:00:00:00:00:07");
+    EXPECT_FALSE(named("br7")->vxlan);
+    EXPECT_FALSE(named("vx8")->vxlan) << "it has no VNI of its own";
+    const auto vxlan = named("vx7")->vxlan;
+    ASSERT_TRUE(vxlan);
+    EXPECT_EQ(*vxlan, (Link::Vxlan{7007, *net::parse_ip("192.0.2.1"), 4790, 9, true}));
+    const int before = recorder_.link_changes;
+    in_red("ip link set br7 up");
+    in_red("ip link set br7 mtu 1400");
+    EXPECT_TRUE(wait_for([&] { return named("br7")->mtu == 1400; }));
+    EXPECT_EQ(recorder_.link_changes, before + 1) << "up or down is no change of these";
+    // As zebra enters the MAC of a far router; any other NOARP entry is none.
+    in_red("ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:22 dev br7 nud noarp extern_learn");
+    in_red("ip neigh add 192.0.2.3 lladdr 02:00:00:00:00:33 dev br7 nud noarp");
+    in_red("ip neigh add 192.0.2.4 lladdr 02:00:00:00:00:44 dev br7 nud permanent");
+    const auto knows = [&](const char* address) {
+        for (const auto& [key, mac] : recorder_.neighbors)
+            if (key.second == *net::parse_ip(address)) return true;
+        return false;
+    };
+    EXPECT_TRUE(wait_for([&] { return knows("192.0.2.4"); }));
+    EXPECT_TRUE(knows("192.0.2.2"));
+    EXPECT_FALSE(knows("192.0.2.3"));
+    in_red("ip link del vx7");
+    EXPECT_TRUE(wait_for([&] { return recorder_.removed.size() == 1; }));
 }
 
 TEST_F(LinuxKernelTest, TwoHundredTwinsComeAndGoWithoutATrace) {

@@ -57,6 +57,8 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Names, Refusal,
     testing::Values(
+        Spoilt{"- name: red-site\n", "- name: evpn.site\n", 17, "tenants[0].vports[0].name",
+               "begins with evpn., as the tunnels of EVPN's routes do"},
         Spoilt{"- name: blue\n", "- name: red\n", 33, "tenants[1].name",
                "the tenant name red is taken by tenants[0] on line 6"},
         Spoilt{"- name: blue\n", "- name: underlay\n", 33, "tenants[1].name",
