@@ -62,9 +62,9 @@ def need_root() -> None:
 class FreshLab:
     """A lab for the duration of a with block."""
 
-    def __init__(self, name: str, **options) -> None:
+    def __init__(self, name: str, make=Topology, **options) -> None:
         self.lab = Lab(name)
-        self.topology = Topology(self.lab)
+        self.topology = make(self.lab)
         self.options = options
 
     def __enter__(self):
