@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "dataplane/net/ethernet.hh"
+#include "dataplane/net/llc.hh"
 #include "dataplane/pipeline/hash_flow.hh"
 #include "dataplane/pipeline/validate_ipv4.hh"
 #include "dataplane/pipeline/validate_ipv6.hh"
@@ -23,6 +24,14 @@ bool same(const net::MacAddress& a, const net::MacAddress& b) noexcept {
     std::memcpy(&a2, a.bytes.data() + 4, 2);
     std::memcpy(&b2, b.bytes.data() + 4, 2);
     return ((a4 ^ b4) | static_cast<std::uint32_t>(a2 ^ b2)) == 0;
+}
+
+/// What is neither IP nor ARP: adjacencies of IS-IS are the host stack's, all else has no place here.
+Verdict admit_other(const Packet& packet) noexcept {
+    const std::uint16_t type = net::header<Be16>(packet.l3() - sizeof(Be16)).host();
+    const auto payload = std::span<const std::byte>(packet.frame.bytes()).subspan(packet.l3_offset);
+    if (packet.link_broadcast && net::is_osi(type, payload)) return Verdict::punt();
+    return Verdict::drop(Reason::ethernet_type_unknown);
 }
 
 }  // namespace
@@ -54,7 +63,7 @@ Verdict admit_packet(const Context& context, Packet& packet) noexcept {
         case net::ether_type(net::EtherType::arp):
             return Verdict::punt();
         default:
-            return Verdict::drop(Reason::ethernet_type_unknown);
+            return admit_other(packet);
     }
     if (verdict.goes_on()) hash_flow(packet);
     return verdict;

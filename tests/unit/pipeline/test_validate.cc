@@ -259,6 +259,29 @@ TEST(BadInput, UnknownEtherTypes) {
     EXPECT_TRUE(gate.judge(frame));
 }
 
+TEST(BadInput, OnlyIsIsOfWhatHasALengthForAType) {
+    Gate gate;
+    const auto judged = [&](const char* to, std::uint16_t length, const char* bytes) {
+        gate.clear_output();
+        Bytes payload = from_hex(bytes);
+        payload.resize(46);
+        return gate.judge(ethernet({.destination = to, .type = length}, payload));
+    };
+    for (const char* group : {"01:80:c2:00:00:14", "01:80:c2:00:00:15", "09:00:2b:00:00:05"}) {
+        EXPECT_FALSE(judged(group, 30, "fefe0383")) << group;
+        EXPECT_EQ(gate.punted.size(), 1u);
+    }
+    constexpr const char* kGroup = "01:80:c2:00:00:15";
+    EXPECT_EQ(judged(kGroup, 47, "fefe0383"), Reason::ethernet_type_unknown) << "cut off";
+    EXPECT_EQ(judged(kGroup, 2, "fefe0383"), Reason::ethernet_type_unknown) << "no control byte";
+    EXPECT_EQ(judged(kGroup, 1536, "fefe0383"), Reason::ethernet_type_unknown) << "a type";
+    EXPECT_EQ(judged("01:80:c2:00:00:00", 38, "424203"), Reason::ethernet_type_unknown)
+        << "spanning tree";
+    EXPECT_EQ(judged(kGroup, 30, "aaaa03"), Reason::ethernet_type_unknown) << "SNAP";
+    EXPECT_EQ(judged("02:00:00:00:00:01", 30, "fefe0383"), Reason::ethernet_type_unknown)
+        << "to the router alone: IS-IS of a LAN does not do that";
+}
+
 TEST(BadInput, FramesCutAtEveryByte) {
     Gate gate;
     Bytes chain = from_hex("3c00010400000000 2c00010400000000 1100000100000001");
