@@ -14,6 +14,7 @@
 
 #include "controlplane-shim/main/loop.hh"
 #include "controlplane-shim/main/privileges.hh"
+#include "dataplane/base/systemd.hh"
 
 namespace {
 
@@ -71,6 +72,7 @@ int serve(const Arguments& arguments, Descriptor signals, const manifest::Manife
     std::printf("wye-shim: ready, instance %s, manifest %s\n", arguments.instance.c_str(),
                 arguments.manifest.c_str());
     std::fflush(stdout);
+    tell_systemd_ready();
     shim::Loop loop({state, **kernel, routes.get(), *server, arguments.run_dir + "/dataplane.sock",
                      arguments.manifest},
                     std::move(signals));
