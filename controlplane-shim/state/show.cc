@@ -170,8 +170,8 @@ Json Show::vports() {
                      {"kind", vport.kind == VportKind::port ? "port" : "tunnel"},
                      {"mac", net::to_string(vport.mac)},
                      {"mtu", vport.mtu},
-                     {"state", state},
-                     {"twin", vport.twin.empty() ? vport.name : vport.twin}};
+                     {"state", state}};
+            if (vport.has_twin) row["twin"] = vport.twin.empty() ? vport.name : vport.twin;
             put_unless_empty(row, "port", vport.port);
             put_unless_empty(row, "tunnel", vport.tunnel);
             put_unless_empty(row, "ingress_acl", vport.ingress_acl);

@@ -1,6 +1,7 @@
 // Tunnels of EVPN's routes, in a State between a fake kernel and a fake data plane.
 #include <filesystem>
 
+#include "controlplane-shim/api/columns.hh"
 #include "tests/unit/state/state_test.hh"
 
 namespace wye::state {
@@ -84,6 +85,9 @@ TEST_F(EvpnTest, ARouteHasItsTunnelBeforeItIsAnswered) {
     const auto& neighbors = plane_.neighbors;
     EXPECT_EQ(neighbors.at({"evpn.100.192.0.2.2", *net::parse_ip("192.0.2.2")}),
               router_mac("192.0.2.2"));
+    const auto vports = state_->show("vports", {{"tenant", "t0"}}).result;
+    EXPECT_EQ(api::check_rows("vports", vports), std::vector<std::string>{});
+    EXPECT_FALSE(vports.back().contains("twin"));
     EXPECT_EQ(state_->manifest(), with_underlay()) << "what was applied";
     const std::uint64_t before = state_->commands_sent();
     ASSERT_TRUE(state_->apply_manifest(with_underlay()).empty());
