@@ -3,6 +3,9 @@
 // A tunnel that a route needs is made at once, and the route waits for it. One that no route needs any
 // more goes when the routes have moved, and after a restart when zebra has told all of them.
 #include <algorithm>
+#include <set>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "controlplane-shim/state/state.hh"
@@ -16,21 +19,25 @@ constexpr const char* kFile = "/evpn-tunnels.json";
 constexpr std::chrono::milliseconds kPause{20};
 constexpr int kPauseFactor = 3;
 
-bool has_named(const std::vector<EvpnTunnel>& tunnels, const std::string& name) {
-    return std::any_of(tunnels.begin(), tunnels.end(),
-                       [&](const EvpnTunnel& made) { return made.tunnel.name == name; });
+using Names = std::set<std::string_view>;
+
+Names names_of(const std::vector<EvpnTunnel>& tunnels) {
+    Names names;
+    for (const EvpnTunnel& made : tunnels) names.insert(made.tunnel.name);
+    return names;
 }
 
-bool same_key(const manifest::Tunnel& a, const manifest::Tunnel& b) {
-    return a.kind == b.kind && a.underlay_vrf == b.underlay_vrf && a.local == b.local &&
-           a.remote == b.remote && a.vni == b.vni;
+using Key = std::tuple<TunnelKind, std::string, net::IpAddress, net::IpAddress, std::uint32_t>;
+
+Key key_of(const manifest::Tunnel& tunnel) {
+    return {tunnel.kind, tunnel.underlay_vrf, tunnel.local, tunnel.remote, tunnel.vni};
 }
 
-bool is_declared(const manifest::Manifest& manifest, const manifest::Tunnel& tunnel) {
+std::set<Key> declared_keys(const manifest::Manifest& manifest) {
+    std::set<Key> keys;
     for (const manifest::Tenant& tenant : manifest.tenants)
-        for (const manifest::Tunnel& other : tenant.tunnels)
-            if (same_key(tunnel, other)) return true;
-    return false;
+        for (const manifest::Tunnel& tunnel : tenant.tunnels) keys.insert(key_of(tunnel));
+    return keys;
 }
 
 std::vector<EvpnTunnel> of_tenant(const std::vector<EvpnTunnel>& tunnels,
@@ -92,12 +99,12 @@ bool State::may_remove_evpn() const {
 std::vector<EvpnTunnel> State::with_leftovers(const manifest::Manifest& declared,
                                               const EvpnPlan& plan) const {
     std::vector<EvpnTunnel> tunnels = plan.tunnels;
-    const bool adds =
-        std::any_of(plan.tunnels.begin(), plan.tunnels.end(),
-                    [&](const EvpnTunnel& made) { return !has_named(evpn_, made.tunnel.name); });
+    const Names standing = names_of(evpn_), planned = names_of(plan.tunnels);
+    const bool adds = !std::ranges::includes(standing, planned);
     if (!adds && may_remove_evpn()) return tunnels;
+    const std::set<Key> taken = declared_keys(declared);
     for (const EvpnTunnel& old : evpn_)
-        if (!has_named(tunnels, old.tunnel.name) && !is_declared(declared, old.tunnel))
+        if (!planned.contains(old.tunnel.name) && !taken.contains(key_of(old.tunnel)))
             tunnels.push_back(old);
     return tunnels;
 }
@@ -128,22 +135,28 @@ void State::adjust_evpn() {
 
 /// Somebody's was refused: what the others want is not refused with it.
 void State::enforce_by_tenant(EvpnPlan& plan) {
+    std::map<std::string, std::string> refused;  // tenant: why
     for (const manifest::Tenant& tenant : declared_.tenants) {
         const std::vector<EvpnTunnel> wanted = of_tenant(plan.tunnels, tenant.name);
         if (wanted == of_tenant(evpn_, tenant.name)) continue;
         std::vector<EvpnTunnel> tunnels = wanted;
+        const Names named = names_of(wanted);
         for (const EvpnTunnel& standing : evpn_)
-            if (!has_named(tunnels, standing.tunnel.name)) tunnels.push_back(standing);
+            if (!named.contains(standing.tunnel.name)) tunnels.push_back(standing);
         const std::vector<std::string> errors = enforce(with_evpn(declared_, tunnels));
         if (errors.empty()) {
             evpn_ = std::move(tunnels);
-            continue;
+        } else {
+            refused[tenant.name] = errors.front();
+            log_errors(errors);
         }
-        log_errors(errors);
-        evpn_refused_ = true;
-        for (const auto& [end, contents] : routes_.tunnel_ends())
-            if (has_named(wanted, evpn_name(end)) && !has_named(evpn_, evpn_name(end)))
-                plan.missing[end] = errors.front();
+    }
+    evpn_refused_ = !refused.empty();
+    const Names standing = names_of(evpn_);
+    for (const auto& [end, contents] : routes_.tunnel_ends()) {
+        const auto why = refused.find(topology_.tables[end.table].tenant);
+        if (why != refused.end() && !standing.contains(evpn_name(end)))
+            plan.missing.try_emplace(end, why->second);
     }
     adopt_evpn(plan, evpn_);
 }

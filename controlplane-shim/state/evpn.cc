@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -178,16 +179,14 @@ EvpnPlan plan_evpn(const manifest::Manifest& declared, const std::vector<TableVi
 
 manifest::Manifest with_evpn(manifest::Manifest declared, const std::vector<EvpnTunnel>& tunnels) {
     if (underlay_of(declared) == nullptr) return declared;
-    for (manifest::Tenant& tenant : declared.tenants) {
-        for (const EvpnTunnel& made : tunnels) {
-            if (made.tenant != tenant.name) continue;
-            const bool has_vrf =
-                std::any_of(tenant.vrfs.begin(), tenant.vrfs.end(),
-                            [&](const auto& vrf) { return vrf.name == made.vport.vrf; });
-            if (!has_vrf) continue;
-            tenant.tunnels.push_back(made.tunnel);
-            tenant.vports.push_back(made.vport);
-        }
+    std::map<std::pair<std::string_view, std::string_view>, manifest::Tenant*> owners;
+    for (manifest::Tenant& tenant : declared.tenants)
+        for (const manifest::Vrf& vrf : tenant.vrfs) owners[{tenant.name, vrf.name}] = &tenant;
+    for (const EvpnTunnel& made : tunnels) {
+        const auto owner = owners.find({made.tenant, made.vport.vrf});
+        if (owner == owners.end()) continue;
+        owner->second->tunnels.push_back(made.tunnel);
+        owner->second->vports.push_back(made.vport);
     }
     return declared;
 }

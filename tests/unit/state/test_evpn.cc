@@ -212,5 +212,32 @@ TEST_F(EvpnTest, ARestartedShimKeepsThemUntilZebraHasToldAll) {
     EXPECT_FALSE(has_route("v0", "10.8.0.0/24"));
 }
 
+TEST_F(EvpnTest, AThousandTunnelsComeInAFewAdjustments) {
+    constexpr int kTenants = 250;
+    connect();
+    manifest::Manifest made = with_underlay();
+    made.tenants.resize(1);
+    for (int t = 0; t < kTenants; ++t) made.tenants.push_back(tenant(t));
+    ASSERT_TRUE(state_->apply_manifest(made).empty());
+    settle();
+    for (int t = 0; t < kTenants; ++t) {
+        state_->vrf_named(kVrfIds + static_cast<std::uint32_t>(t), "ns" + std::to_string(t));
+        make_interface(t);
+        for (const char* end : {"192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"}) {
+            learn(t, end);
+            add_evpn(t, "10.7.0.0/24", {end});
+            add_evpn(t, "10.8.0." + std::string(1, end[8]) + "/32", {end});
+        }
+    }
+    const std::uint64_t before = state_->commands_sent();
+    settle();
+    EXPECT_EQ(plane_.tunnels.size(), 4u * kTenants);
+    // Of each tenant: 4 tunnels, 4 vports in one transaction, 4 neighbours, and for its 5 routes at
+    // most a next hop, a group and the route each time that they move.
+    EXPECT_LT(state_->commands_sent() - before, 50u * kTenants);
+    for (int t = 0; t < kTenants; ++t)
+        EXPECT_TRUE(has_route("v" + std::to_string(t), "10.8.0.5/32")) << t;
+}
+
 }  // namespace
 }  // namespace wye::state
