@@ -9,6 +9,9 @@
 namespace wye::state {
 namespace {
 
+/// What a removal frees is there a moment later, when no worker reads it any more: once is too few.
+constexpr unsigned kRoundsAfterRemoval = 2;
+
 bool is_connected(ring::RouteProtocol protocol) {
     return protocol == ring::RouteProtocol::connected || protocol == ring::RouteProtocol::local ||
            protocol == ring::RouteProtocol::kernel;
@@ -171,6 +174,8 @@ void RouteProgrammer::session_closed() {
     waiting_.clear();
     refused_.clear();
     retry_.clear();
+    retry_round_.clear();
+    rounds_to_retry_ = 0;
     last_epoch_ = reached_epoch_ = 0;
     for (RouteMap& table : tables_) {
         std::erase_if(table, [](const auto& item) { return item.second.wanted() == kNoContent; });
@@ -280,7 +285,11 @@ void RouteProgrammer::settle(const InFlight& record, const ring::Completion& com
         nexthops_.release(std::exchange(route_entry.programmed, record.group), writer);
         route_entry.programmed_protocol = record.protocol;
         answer_when_reached(record.work, completion.epoch);
-        if (record.group != kNoGroup) answer_late(key, completion.epoch);
+        if (record.group != kNoGroup) {
+            answer_late(key, completion.epoch);
+        } else if (!refused_.empty()) {
+            rounds_to_retry_ = kRoundsAfterRemoval;
+        }
     } else {
         std::string reason = record.group == kNoGroup ? "" : nexthops_.refusal(record.group);
         if (reason.empty()) reason = ring::outcome_words(completion.outcome);
@@ -304,7 +313,21 @@ void RouteProgrammer::settle(const InFlight& record, const ring::Completion& com
     erase_if_done(key.first, key.second);
 }
 
+void RouteProgrammer::retry_where_room_was_made() {
+    if (retry_round_.empty() && rounds_to_retry_ != 0) {
+        --rounds_to_retry_;
+        retry_round_.reserve(refused_.size());
+        for (const auto& [key, reason] : refused_) retry_round_.push_back(key);
+    }
+    for (std::size_t i = 0; i < kRetriesAtOnce && !retry_round_.empty(); ++i) {
+        const Key key = retry_round_.back();
+        retry_round_.pop_back();
+        if (refused_.contains(key)) look_at(key.first, key.second);
+    }
+}
+
 void RouteProgrammer::retry_pending(StreamWriter& writer) {
+    retry_where_room_was_made();
     nexthops_.retry_deletions(writer);
     for (const Key& key : std::exchange(retry_, {})) {
         look_at(key.first, key.second);

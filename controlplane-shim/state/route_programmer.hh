@@ -9,7 +9,8 @@
 // An operation of the route source is acknowledged when the epoch of the command that carried it
 // out has been reached by all workers; refused with the reason kept for `show`. What was refused or
 // could not be resolved is kept: once it is installed after all, its operation is acknowledged a
-// second time, now as installed.
+// second time, now as installed. Refused routes are tried again when the manifest changes, and, since
+// a removal makes room, in rounds after removals (kRetriesAtOnce of them a tick).
 //
 // Routes of VRFs that no tenant has wait for one, up to kMaxWithoutTenant.
 #pragma once
@@ -70,6 +71,7 @@ class RouteProgrammer {
     using Acknowledge = std::function<void(frr::Operation, bool)>;
     /// Routes in VRFs of no tenant, all VRFs together: some 180 bytes each, 48 MB.
     static constexpr std::size_t kMaxWithoutTenant = 1u << 18;
+    static constexpr std::size_t kRetriesAtOnce = 4096;
     RouteProgrammer(const Topology& topology, Acknowledge acknowledge)
         : topology_(topology), acknowledge_(std::move(acknowledge)) {}
 
@@ -113,7 +115,8 @@ class RouteProgrammer {
     /// Far tunnel ends that routes name, and whether one came or went since the last call.
     [[nodiscard]] const TunnelEnds& tunnel_ends() const { return contents_.tunnel_ends(); }
     bool take_tunnel_ends_changed() { return contents_.take_tunnel_ends_changed(); }
-    /// Tries again what was refused because memory could not be freed just then.
+    /// Each tick. Tries again what was refused because memory could not be freed just then, and some
+    /// of the other refused routes if routes were removed since.
     void retry_pending(StreamWriter& writer);
 
     // For show.
@@ -178,6 +181,7 @@ class RouteProgrammer {
     void answer_when_reached(const Work& work, std::uint64_t epoch);
     void answer_unprogrammed(const RouteEntry& entry, const Work& work);
     void answer(const Work& work, bool installed);
+    void retry_where_room_was_made();
     void erase_if_done(TableIndex table, const net::IpPrefix& prefix);
 
     const Topology& topology_;
@@ -191,7 +195,9 @@ class RouteProgrammer {
     std::vector<Work> awaiting_;   // a tunnel that is about to be planned
     std::unordered_map<Key, std::vector<Work>, KeyHash> deferred_;
     std::unordered_map<Key, std::string, KeyHash> refused_;
-    std::vector<Key> retry_;                                   // refused because frees are pending
+    std::vector<Key> retry_;        // refused because frees are pending
+    std::vector<Key> retry_round_;  // refused ones that are still to be tried in this round
+    unsigned rounds_to_retry_ = 0;
     std::unordered_map<Key, frr::Operation, KeyHash> failed_;  // answered so, and nothing newer
     std::size_t without_tenant_ = 0;
     std::uint64_t refused_without_tenant_ = 0;

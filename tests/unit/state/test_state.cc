@@ -111,6 +111,40 @@ TEST_F(StateTest, WhatTheKernelOrThePortsLackIsRefusedBeforeAnythingChanges) {
     EXPECT_EQ(state_->manifest(), two_tenants());
 }
 
+TEST_F(StateTest, RefusedRoutesGetTheRoomOfRemovedOnes) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
+    settle();
+    constexpr std::uint64_t kRoutes = 40, kRoom = 10;
+    const auto nth = [](std::uint64_t i) { return "192.0." + std::to_string(i) + ".0/24"; };
+    plane_.max_routes = plane_.routes.size() + kRoom;
+    for (std::uint64_t i = 0; i < kRoutes; ++i) add_route(0, nth(i), "10.0.0.9", "t0p0", 100 + i);
+    settle();
+    for (std::uint64_t i = 0; i < kRoutes; ++i)
+        EXPECT_EQ(source_.answers.at(100 + i), i < kRoom) << nth(i);
+    for (std::uint64_t i = 0; i < kRoom; ++i)
+        state_->route_removed({200 + i, 1}, {kVrfIds, prefix(nth(i))});
+    settle();
+    state_->tick();
+    settle();
+    std::uint64_t installed = 0;
+    for (std::uint64_t i = kRoom; i < kRoutes; ++i)
+        installed += source_.answers.at(100 + i) ? 1u : 0u;
+    EXPECT_EQ(installed, kRoom) << "as many as were removed, and told without being asked";
+    // Nothing more can be had: no endless tries.
+    for (int i = 0; i < 3; ++i) {
+        state_->tick();
+        settle();
+    }
+    const std::uint64_t before = state_->commands_sent();
+    for (int i = 0; i < 5; ++i) {
+        state_->tick();
+        settle();
+    }
+    EXPECT_EQ(state_->commands_sent(), before);
+    EXPECT_EQ(source_.twice, 0);
+}
+
 TEST_F(StateTest, AcknowledgedOnlyWhenTheEpochIsReached) {
     connect();
     ASSERT_TRUE(state_->apply_manifest(two_tenants()).empty());
