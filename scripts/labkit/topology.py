@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -154,6 +155,29 @@ class Topology:
         pid = self.pid(pop, name)
         self.lab.shell("lab", f"kill -{signal} {pid}; while kill -0 {pid} 2>/dev/null; do "
                               "sleep 0.005; done", timeout=20)
+
+    def pause(self, pop: str, name: str) -> None:
+        """Stops a daemon where it is, until resume()."""
+        os.kill(self.outer_pid(pop, name), signal.SIGSTOP)
+
+    def resume(self, pop: str, name: str) -> None:
+        """nsenter stops itself along with what it started, and has to go on with it."""
+        outer = self.outer_pid(pop, name)
+        os.kill(outer, signal.SIGCONT)
+        os.kill(int(Path(f"/proc/{outer}/stat").read_text().rpartition(")")[2].split()[1]),
+                signal.SIGCONT)
+
+    def outer_pid(self, pop: str, name: str) -> int:
+        """Of a daemon, as it is seen outside the lab."""
+        inner, space = str(self.pid(pop, name)), os.readlink(f"/proc/{self.lab.require()}/ns/pid")
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if os.readlink(process / "ns/pid") == space and (process / "status").read_text(
+                        ).partition("NSpid:")[2].split("\n")[0].split()[-1] == inner:
+                    return int(process.name)
+            except OSError:
+                continue  # it ended meanwhile
+        raise LabError(f"{name} of PoP {pop} does not run")
 
     def start_dataplane(self, pop: str) -> None:
         self.start(pop, "dataplane", f"wire-{pop}", str(PROGRAMS["wye-dataplane"]),

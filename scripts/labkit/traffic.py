@@ -108,7 +108,11 @@ class Streams:
 
 
 def end_child(process: subprocess.Popen) -> None:
-    """SIGTERM to the program behind nsenter, which execs it in place but for one fork."""
+    signal_child(process, signal.SIGTERM)
+
+
+def signal_child(process: subprocess.Popen, number: int) -> None:
+    """To the program behind nsenter, which execs it in place but for one fork."""
     children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)],
                               capture_output=True, text=True).stdout.split()
     while children:
@@ -119,7 +123,7 @@ def end_child(process: subprocess.Popen) -> None:
         children = deeper
     for pid in children or [str(process.pid)]:
         with contextlib.suppress(ProcessLookupError):  # it ended by itself
-            os.kill(int(pid), signal.SIGTERM)
+            os.kill(int(pid), number)
 
 
 def ping(lab: Lab, place: str, address: str, count: int = 3, interval: float = 0.2,

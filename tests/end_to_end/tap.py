@@ -65,6 +65,7 @@ class FreshLab:
     def __init__(self, name: str, make=Topology, **options) -> None:
         self.lab = Lab(name)
         self.topology = make(self.lab)
+        self.topology.conf = options.pop("conf", self.topology.conf)
         self.options = options
 
     def __enter__(self):
