@@ -112,11 +112,7 @@ bool has_link(const Core& core, const Vport& vport) {
 }
 
 void set_liveness(Core& core, const NextHop& nexthop, bool alive) {
-    if (alive) {
-        core.wiring.liveness.set_alive(nexthop.id);
-    } else {
-        core.wiring.liveness.set_dead(nexthop.id, nexthop.generation);
-    }
+    core.wiring.liveness.set_link(nexthop.id, nexthop.generation, alive);
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ struct Network : TestRouter {
             {.port = 1, .vlan = vlan, .inner_vlan = 5, .mtu = 1280, .source6 = "2001:db8:9::1"});
         const NextHopId good = adjacency(out, "10.9.0.2"), other = adjacency(small, "10.9.1.2");
         const NextHopId dead = adjacency(out, "10.9.0.3");
-        liveness.set_dead(dead, 0);
+        liveness.set_link(dead, 0, false);
         const NextHopId silent = add_nexthop(NextHopKind::adjacency, out, "10.9.0.4");
         const auto add = [&](std::string_view prefix4, std::string_view prefix6, table::Leaf leaf) {
             add_route(vrf, prefix4, leaf);

@@ -228,14 +228,14 @@ TEST(Forwarding, GroupSpreadsFlowsAndKeepsEachOnOnePath) {
     for (std::uint16_t flow = 0; flow < 400; ++flow) EXPECT_EQ(path_of(flow), first[flow]);
 
     // A dead member's flows move, the others' stay; alive again, all are where they were.
-    router.liveness.set_dead(other, 0);
+    router.liveness.set_link(other, 0, false);
     for (std::uint16_t flow = 0; flow < 400; ++flow) EXPECT_EQ(path_of(flow), 1u);
-    router.liveness.set_dead(router.nexthop, 0);
+    router.liveness.set_link(router.nexthop, 0, false);
     router.clear_output();
     router.receive(0, ethernet({}, packet4("10.7.0.1")));
     EXPECT_EQ(router.drops(Reason::nexthop_dead), 1u);
-    router.liveness.set_alive(other);
-    router.liveness.set_alive(router.nexthop);
+    router.liveness.set_link(other, 0, true);
+    router.liveness.set_link(router.nexthop, 0, true);
     for (std::uint16_t flow = 0; flow < 400; ++flow) EXPECT_EQ(path_of(flow), first[flow]);
 }
 
@@ -272,13 +272,13 @@ TEST(Forwarding, GroupDoesNotWaitForANeighbourThatDoesNotAnswer) {
     router.advance_milliseconds(2000);  // or it would be asked for too often
     router.set_neighbor(other, "");
     router.set_neighbor(router.nexthop, "");
-    router.liveness.set_dead(router.nexthop, 0);
+    router.liveness.set_link(router.nexthop, 0, false);
     router.clear_output();
     router.receive(0, ethernet({}, packet4("10.7.0.1")));
     EXPECT_EQ(router.drops(Reason::nexthop_dead), 0u);
     ASSERT_EQ(router.resolves.size(), 1u);
     EXPECT_EQ(router.resolves[0].vport, third);
-    router.liveness.set_alive(router.nexthop);
+    router.liveness.set_link(router.nexthop, 0, true);
     router.set_neighbor(router.nexthop, kNeighbor);
     router.set_neighbor(other, kNeighbor);
     router.run_held(true);

@@ -40,8 +40,8 @@ TEST(PlainLane, DoesWhatTheGeneralPassesDo) {
 void change(Network& router, std::size_t what, std::size_t which, bool breaks) {
     switch (what) {
         case 0:
-            return breaks ? router.liveness.set_dead(router.local, 0)
-                          : router.liveness.set_alive(router.local);
+            return breaks ? router.liveness.set_link(router.local, 0, false)
+                          : router.liveness.set_link(router.local, 0, true);
         case 1:
             return router.add_route(router.underlay, "192.0.2.1/32",
                                     breaks ? router.a : router.local);
