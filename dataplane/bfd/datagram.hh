@@ -10,6 +10,7 @@
 #include "dataplane/base/ids.hh"
 #include "dataplane/net/address.hh"
 #include "dataplane/net/bfd.hh"
+#include "dataplane/ring/spsc.hh"
 
 namespace wye::bfd {
 
@@ -26,6 +27,9 @@ struct Datagram {
     std::uint16_t length = 0;  // of the UDP payload
     std::array<std::byte, kKeptPayload> payload{};
 };
+
+/// From one worker to the engine.
+using Inbox = ring::Spsc<Datagram>;
 
 /// Where a session's packets go, and where they must come from.
 struct Endpoint {
@@ -52,6 +56,10 @@ struct Departure {
 /// IP and UDP around a BFD header: TTL 255 (RFC 5881 5), DSCP CS6, UDP checksum. Returns how many bytes
 /// of `out`, which has room for kLongestDatagram.
 constexpr std::size_t kLongestDatagram = 40 + 8 + sizeof(net::BfdHeader);
+[[nodiscard]] constexpr std::uint16_t datagram_length(const Departure& departure) noexcept {
+    return departure.end.local.family == net::IpFamily::ipv4 ? kLongestDatagram - 20
+                                                             : kLongestDatagram;
+}
 std::size_t write_datagram(const Departure& departure, std::byte* out) noexcept;
 
 }  // namespace wye::bfd

@@ -14,7 +14,6 @@ using table::kMaxBfdSessions;
 namespace {
 
 constexpr std::uint64_t kTick = 250'000;  // nanoseconds
-constexpr std::size_t kOrdersInOneTurn = 16;
 
 constexpr std::uint64_t mix(std::uint64_t h, std::uint64_t v) noexcept {
     h = (h ^ v) * 0xff51afd7ed558ccdu;
@@ -76,9 +75,7 @@ Engine::Engine(Wiring wiring)
       slots_(kMaxBfdSessions),
       by_discriminator_(kMaxBfdSessions),
       by_addresses_(kMaxBfdSessions),
-      wheel_(2 * kMaxBfdSessions, kTick) {
-    untold_.reserve(kMaxBfdSessions);
-}
+      wheel_(2 * kMaxBfdSessions, kTick) {}
 
 std::size_t Engine::turn(Nanoseconds now, std::span<Departure> out) noexcept {
     note_time(now);
@@ -86,7 +83,7 @@ std::size_t Engine::turn(Nanoseconds now, std::span<Departure> out) noexcept {
     take_datagrams();
     wheel_.advance(static_cast<std::uint64_t>(now_.count()),
                    [this](std::uint32_t timer) { fire(timer); });
-    if (!untold_.empty()) tell();
+    if (untold_count_ != 0) tell();
     return depart(out);
 }
 
@@ -109,10 +106,9 @@ void Engine::note_time(Nanoseconds now) noexcept {
 // Orders.
 
 void Engine::take_orders() noexcept {
-    if (wiring_.orders.size() == 0) return;
-    std::array<Order, kOrdersInOneTurn> orders;
-    const std::size_t count = wiring_.orders.pop(orders);
-    for (std::size_t i = 0; i < count; ++i) apply(orders[i]);
+    // All of them: after a grace period nobody sends for an object that was taken away before it.
+    std::array<Order, 1> order;
+    while (wiring_.orders.size() != 0 && wiring_.orders.pop(order) != 0) apply(order[0]);
 }
 
 void Engine::apply(const Order& order) noexcept {
@@ -154,6 +150,7 @@ void Engine::add(const Order& order) noexcept {
     by_discriminator_.add(order.discriminator, order.slot);
     by_addresses_.add(place_key(slot.end), order.slot);
     ++count_;
+    begin_record(order.slot);
     set_liveness(slot);
     publish(order.slot);
     // The first packet soon, and not those of all sessions together.
@@ -352,18 +349,25 @@ void Engine::note_change(std::uint32_t index, BfdState before, bool failed_befor
     table::BfdRecord& record = wiring_.file.record(index);
     const BfdState state = slot.session.state();
     if (state != before) {
-        put(record.changed_at, now_.count());
         if (state == BfdState::up) record.ups.add(1);
         if (before == BfdState::up) {
             record.downs.add(1);
-            put(record.last_down_at, now_.count());
             put(record.last_down_diagnostic, slot.session.diagnostic());
         }
     }
     publish(index);
     if (slot.untold) return;
     slot.untold = true;
-    untold_.push_back(index);
+    untold_[untold_count_++] = index;
+}
+
+void Engine::begin_record(std::uint32_t index) noexcept {
+    table::BfdRecord& record = wiring_.file.record(index);
+    for (table::Counter* const counter :
+         {&record.ups, &record.downs, &record.packets_in, &record.packets_out}) {
+        counter->set(0);
+    }
+    for (table::Counter& counter : record.drops) counter.set(0);
 }
 
 void Engine::publish(std::uint32_t index) noexcept {
@@ -392,10 +396,12 @@ void Engine::publish(std::uint32_t index) noexcept {
 
 void Engine::tell() noexcept {
     std::size_t told = 0;
-    while (told < untold_.size() && wiring_.events.push(untold_[told])) {
+    while (told < untold_count_ && wiring_.events.push(untold_[told])) {
         slots_[untold_[told++]].untold = false;
     }
-    untold_.erase(untold_.begin(), untold_.begin() + static_cast<std::ptrdiff_t>(told));
+    std::copy(untold_.begin() + static_cast<std::ptrdiff_t>(told),
+              untold_.begin() + static_cast<std::ptrdiff_t>(untold_count_), untold_.begin());
+    untold_count_ -= told;
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014); for jitter only.

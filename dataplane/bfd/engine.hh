@@ -46,7 +46,6 @@ struct Order {
 };
 
 using Orders = ring::Spsc<Order>;
-using Inbox = ring::Spsc<Datagram>;
 /// To the control thread: something about the session in this slot has changed; its record says what.
 using Events = ring::Spsc<std::uint32_t>;
 
@@ -99,6 +98,7 @@ class Engine {
     void arm_detection(std::uint32_t slot) noexcept;
     void make_ready(std::uint32_t slot) noexcept;
     void note_change(std::uint32_t slot, net::BfdState before, bool failed_before) noexcept;
+    void begin_record(std::uint32_t slot) noexcept;
     void publish(std::uint32_t slot) noexcept;
     void set_liveness(const Slot& slot) noexcept;
     void tell() noexcept;
@@ -113,7 +113,8 @@ class Engine {
     TimerWheel wheel_;
     std::array<std::uint32_t, table::kMaxBfdSessions> ready_{};  // have something to send: a ring
     std::size_t ready_first_ = 0, ready_end_ = 0;
-    std::vector<std::uint32_t> untold_;  // have something to tell
+    std::array<std::uint32_t, table::kMaxBfdSessions> untold_{};  // have something to tell
+    std::size_t untold_count_ = 0;
     std::size_t count_ = 0;
     Nanoseconds now_{}, stalled_{}, drained_at_{};
     bool began_ = false;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "dataplane/control/acls.hh"
+#include "dataplane/control/bfd.hh"
 #include "dataplane/control/core.hh"
 #include "dataplane/control/events.hh"
 #include "dataplane/control/executor.hh"
@@ -111,6 +112,7 @@ void Control::close_session() {
     core.acls.forget_handles();
     for (const auto& [handle, nexthop] : core.nexthop_handles) nexthop->handles = 0;
     for (const auto& [handle, group] : core.group_handles) group->handle = ring::kNoHandle;
+    forget_bfd_handles(core);
     core.nexthop_handles.clear();
     core.group_handles.clear();
     for (StreamState& stream : core.streams) {
@@ -140,6 +142,7 @@ bool Control::poll() {
     complete(core, ring::Stream::routes);
     any |= advance_reached(core);
     any |= pass_on_resolves(core);
+    any |= pass_on_bfd(core);
     tell_reached(core);
     flush_events(core);
     return any;

@@ -21,6 +21,7 @@
 
 #include "dataplane/base/ids.hh"
 #include "dataplane/base/name.hh"
+#include "dataplane/bfd/desk.hh"
 #include "dataplane/control/lease_terms.hh"
 #include "dataplane/control/twin_keeper.hh"
 #include "dataplane/control/worker_keeper.hh"
@@ -85,6 +86,7 @@ struct Wiring {
     std::vector<ring::Spsc<ring::ResolveRequest>*> resolves;  // one a worker
     TwinKeeper* twins = nullptr;                              // none: nobody serves twins
     WorkerKeeper* workers = nullptr;                          // none: they cannot be changed
+    bfd::Desk* bfd = nullptr;                                 // none: no BFD sessions
 };
 
 struct Status {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dataplane/control/answer.hh"
+#include "dataplane/control/bfd.hh"
 #include "dataplane/control/builder.hh"
 #include "dataplane/control/control.hh"
 #include "dataplane/control/grace.hh"
@@ -102,6 +103,7 @@ struct Core {
     std::map<Attachment, Vport*> attachments;  // of published vports
     std::uint64_t attachment_changes = 0;
     std::unordered_map<std::uint32_t, Vrf*> vnis;  // of VRFs
+    BfdSessions bfd;
     IdPool nexthop_ids;
     IdPool group_ids;
     std::size_t route_count = 0, neighbor_count = 0, host_route_count = 0;

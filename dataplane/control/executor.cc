@@ -80,6 +80,14 @@ Answer execute_routes(Core& core, const ring::Command& command) {
             return set_neighbor(core, body.neighbor);
         case Opcode::neighbor_delete:
             return delete_neighbor(core, body.neighbor_delete);
+        case Opcode::bfd_set:
+            return set_bfd(core, body.bfd);
+        case Opcode::bfd_delete:
+            return delete_bfd(core, body.object.object);
+        case Opcode::bfd_begin:
+            return begin_bfd(core, body.object.object);
+        case Opcode::bfd_end:
+            return end_bfd(core, body.object.object);
         default:
             return refuse(ring::Outcome::unknown_opcode);
     }

@@ -45,6 +45,11 @@ Answer delete_route(Core& core, const ring::RouteDelete& command);
 // neighbors.cc
 Answer set_neighbor(Core& core, const ring::NeighborSet& command);
 Answer delete_neighbor(Core& core, const ring::NeighborDelete& command);
+// bfd.cc
+Answer set_bfd(Core& core, const ring::BfdSet& command);
+Answer delete_bfd(Core& core, ring::Handle handle);
+Answer begin_bfd(Core& core, ring::Handle vrf);
+Answer end_bfd(Core& core, ring::Handle vrf);
 // replay.cc
 Answer begin_replay(Core& core, ring::Stream stream);
 Answer end_replay(Core& core, ring::Stream stream);

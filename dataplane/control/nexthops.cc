@@ -129,7 +129,10 @@ NextHop* intern_nexthop(Core& core, const NextHopContent& content) {
 }
 
 void release_nexthop(Core& core, NextHop& nexthop) {
-    if (nexthop.handles != 0 || is_declared(nexthop) || nexthop.host_routes != 0) return;
+    if (nexthop.handles != 0 || is_declared(nexthop) || nexthop.host_routes != 0 ||
+        nexthop.bfd_sessions != 0) {
+        return;
+    }
     if (nexthop.content.vport != nullptr) nexthop.content.vport->nexthops.erase(&nexthop);
     auto node = core.nexthops.extract(nexthop.content);
     const std::shared_ptr<NextHop> last = std::move(node.mapped());

@@ -176,10 +176,11 @@ struct NextHop {
     NextHopId id;
     std::uint32_t generation = 0;
     std::uint32_t declared = 0;
-    std::uint32_t handles = 0;      // of this session
-    bool standing = false;          // declared once and not deleted since, in whatever session
-    std::uint32_t groups = 0;       // memberships
-    std::uint32_t host_routes = 0;  // for gleaned neighbours
+    std::uint32_t handles = 0;       // of this session
+    bool standing = false;           // declared once and not deleted since, in whatever session
+    std::uint32_t groups = 0;        // memberships
+    std::uint32_t host_routes = 0;   // for gleaned neighbours
+    std::uint32_t bfd_sessions = 0;  // with the neighbour: 0 or 1
     // The double-buffered link header (table/nexthop.hh).
     std::vector<std::uint8_t> rewrite;  // that counts; empty: incomplete
     std::uint8_t copy = 0;              // 0 or 1: which one was written last

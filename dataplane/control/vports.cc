@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "dataplane/base/check.hh"
+#include "dataplane/control/bfd.hh"
 #include "dataplane/control/core.hh"
 #include "dataplane/control/drain.hh"
 #include "dataplane/control/families.hh"
@@ -277,6 +278,7 @@ void finish_vport_change(Core& core, Vport& vport, const VportSettings& settings
         ++core.attachment_changes;
         publish_attachment(core, vport, settings.attachment);
     }
+    if (old_vrf != nullptr && old_vrf != settings.vrf) remove_bfd_of(core, vport);
     if (old_vrf != settings.vrf) move_neighbors(core, vport, old_vrf, settings.vrf);
     if (readdressed) refresh_rewrites(core, vport);
     if (moved) refresh_liveness(core, vport);
@@ -305,6 +307,7 @@ void finish_vport_deletion(Core& core, Vport& vport) {
         return;
     }
     give_up_attachment(core, vport);
+    remove_bfd_of(core, vport);
     drop_neighbors(core, vport);
     vport.now.reset();
     vport.dying = true;

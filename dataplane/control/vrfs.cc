@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "dataplane/control/bfd.hh"
 #include "dataplane/control/core.hh"
 #include "dataplane/control/families.hh"
 #include "dataplane/control/fields.hh"
@@ -139,6 +140,7 @@ Answer delete_vrf(Core& core, ring::Handle handle) {
 
 bool remove_vrf(Core& core, Vrf& vrf) {
     if (in_use(core, vrf)) return false;
+    remove_bfd_of(core, vrf);
     core.vrfs.unbind(vrf);
     release_vni(core, vrf);
     --vrf.tenant->vrfs;

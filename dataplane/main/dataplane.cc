@@ -24,6 +24,7 @@
 #include "dataplane/main/tables.hh"
 #include "dataplane/ring/unix_socket.hh"
 #include "dataplane/worker/crew.hh"
+#include "dataplane/worker/cycles.hh"
 #include "dataplane/worker/watchdog.hh"
 #include "dataplane/worker/worker.hh"
 #include "drivers/ethdev/buffer_pools.hh"
@@ -119,6 +120,8 @@ struct Dataplane::Parts {
     std::unique_ptr<table::Epochs> epochs;
     std::unique_ptr<table::Liveness> liveness;
     ring::Wakeup control_wakeup;
+    std::unique_ptr<worker::BfdSeat> bfd_seat;
+    std::optional<bfd::Desk> bfd_desk;
     Cpus usable;                // CPUs that this process may have
     std::vector<pid_t> others;  // threads that are no workers
     std::unique_ptr<worker::Crew> crew;
@@ -135,6 +138,7 @@ struct Dataplane::Parts {
     Outcome<void> take_ports();
     Outcome<void> open_counters();
     void name_ports();
+    Outcome<void> make_bfd();
     void make_crew();
     void make_watchdog();
     void make_host();
@@ -245,6 +249,16 @@ void Dataplane::Parts::name_ports() {
     }
 }
 
+Outcome<void> Dataplane::Parts::make_bfd() {
+    auto file = table::BfdFile::create(configuration.run_dir + "/bfd");
+    if (!file) return failure(ExitCode::run_dir, file.error().text);
+    bfd_seat =
+        std::make_unique<worker::BfdSeat>(configuration.max_workers, configuration.limits.vrfs,
+                                          *liveness, std::move(*file), worker::cycles_per_second());
+    bfd_desk.emplace(bfd::Desk{bfd_seat->orders, bfd_seat->events, bfd_seat->file, bfd_seat->vrfs});
+    return {};
+}
+
 void Dataplane::Parts::make_crew() {
     std::vector<std::unique_ptr<worker::Worker>> workers;
     for (std::uint32_t i = 0; i < configuration.max_workers; ++i) {
@@ -260,15 +274,17 @@ void Dataplane::Parts::make_crew() {
             nullptr,
             &control_wakeup,
             drivers::enter_eal_thread,
-            drivers::leave_eal_thread};
+            drivers::leave_eal_thread,
+            bfd_seat.get()};
         workers.push_back(std::make_unique<worker::Worker>(options, shared));
     }
     const auto is_usable = [this](std::uint32_t core) {
         return std::ranges::find(usable, core) != usable.end();
     };
-    crew = std::make_unique<worker::Crew>(
-        worker::Crew::Options{pools->first(), *counters, is_usable, nullptr, nullptr},
-        std::move(workers));
+    crew =
+        std::make_unique<worker::Crew>(worker::Crew::Options{pools->first(), *counters, is_usable,
+                                                             nullptr, nullptr, bfd_seat.get()},
+                                       std::move(workers));
     // What it is asked for shows in the records at once, and not at the next look.
     crew_keeper.keep(*crew, [this] {
         watchdog->look(monotonic_now());
@@ -327,8 +343,8 @@ Outcome<void> Dataplane::Parts::make_control() {
     if (!tables) return tl::unexpected(tables.error());
     table_folder = std::move(tables->folder_lock);
     for (const std::string& note : tables->notes) say(note);
-    control::Wiring wiring{*counters, published, *epochs,     *liveness,
-                           {},        {},        twins.get(), &crew_keeper};
+    control::Wiring wiring{*counters, published,   *epochs,      *liveness, {},
+                           {},        twins.get(), &crew_keeper, &*bfd_desk};
     for (std::size_t i = 0; i < ports.size(); ++i) {
         wiring.ports.push_back({configuration.ports[i].name, port_ids[i], ports[i]->link_up()});
     }
@@ -528,6 +544,7 @@ Outcome<std::unique_ptr<Dataplane>> Dataplane::start(const Configuration& config
     parts.name_ports();
     parts.epochs = std::make_unique<table::Epochs>(configuration.max_workers);
     parts.liveness = std::make_unique<table::Liveness>(configuration.limits.nexthops);
+    if (auto seat = parts.make_bfd(); !seat) return tl::unexpected(seat.error());
     parts.make_crew();
     parts.make_watchdog();
     parts.make_host();

@@ -9,6 +9,8 @@
 #include <memory>
 
 #include "dataplane/base/ids.hh"
+#include "dataplane/bfd/datagram.hh"
+#include "dataplane/bfd/vrf_set.hh"
 #include "dataplane/pipeline/frame.hh"
 #include "dataplane/pipeline/limits.hh"
 #include "dataplane/pipeline/port_output.hh"
@@ -56,6 +58,8 @@ struct Context {
     ring::Spsc<PuntedFrame>* punt = nullptr;
     ring::Spsc<ring::ResolveRequest>* resolve = nullptr;
     std::array<PortOutput, kMaxPorts>* outputs = nullptr;
+    bfd::Inbox* bfd = nullptr;  // none: BFD packets are punted, like any others
+    const bfd::VrfSet* bfd_vrfs = nullptr;
 
     Context();  // makes what follows, within the default limits
     explicit Context(const Limits& limits);

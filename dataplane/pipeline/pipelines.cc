@@ -16,6 +16,7 @@
 #include "dataplane/pipeline/punt.hh"
 #include "dataplane/pipeline/receive_host.hh"
 #include "dataplane/pipeline/resolve_leaf.hh"
+#include "dataplane/pipeline/take_bfd.hh"
 #include "dataplane/pipeline/tenant_roots.hh"
 #include "dataplane/table/vrf.hh"
 
@@ -46,6 +47,10 @@ void discard(Context& context, const Packet& packet) noexcept {
                 next.add(index);
                 return;
             }
+            discard(context, packet);
+            return;
+        case Fate::consume:
+            book(context, packet, &LedgerRow::consumed);
             discard(context, packet);
             return;
         case Fate::admit_again:  // the passes admit it themselves
@@ -217,6 +222,25 @@ void run_from_host(Context& context, std::span<HostFrame> frames) noexcept {
         const Verdict verdict = context.arena ? receive_host(context, frames[i], packet)
                                               : Verdict::drop(Reason::no_tables);
         book(context, packet, &LedgerRow::from_host);
+        settle(context, i, verdict, live);
+    }
+    route(context, live);
+    finish(context);
+}
+
+void run_from_bfd(Context& context, std::span<const bfd::Departure> departures) noexcept {
+    begin(context);
+    Live live;
+    for (std::size_t i = 0; i < departures.size(); ++i) {
+        Frame frame;
+        // Where buffers have run out, peers that hear nothing are right.
+        if (!context.pool->allocate(frame)) break;
+        // Into the headroom, which every empty frame has; more than enough is left for tunnels.
+        frame.prepend(bfd::datagram_length(departures[i]));
+        (void)bfd::write_datagram(departures[i], frame.data);
+        Packet& packet = begin_packet(context, i, frame, table::kHostPortRow);
+        const Verdict verdict = send_bfd(context, departures[i].end, packet);
+        book(context, packet, &LedgerRow::generated);
         settle(context, i, verdict, live);
     }
     route(context, live);

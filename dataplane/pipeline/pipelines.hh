@@ -8,10 +8,11 @@
 //                  forward pass    resolve_nexthop → TTL → hold? → match_egress_acl → MTU
 //                                  → rewrite_link → decrement_ttl → send_frame
 //                     by a tunnel  … → encap_tunnel, and look up again in the underlay
-//                     to us        decap_tunnel and admit again, or punt_packet
+//                     to us        decap_tunnel and admit again, or punt_packet (or take_bfd)
 //                     refused      drop, and make_icmp_error takes its place: look up again
 //   from a twin    the host stack's own frame: tag or encapsulate → send_frame
 //   from inject    the host stack's own packet: look up → … as above, without TTL and ACLs
+//   from BFD       a session's packet: send_bfd → to its neighbour, or look up → … as above
 //
 // Passes are cut where the next dependent cache miss starts: the vport's policy, the FIB, the next
 // hop's record. A frame to an address of the router passes the ingress ACL, as any unicast packet;
@@ -34,6 +35,9 @@ void run_from_port(Context& context, PortId port, std::span<Frame> frames) noexc
 
 /// At most kMaxBurst frames from the host stack, of any twins.
 void run_from_host(Context& context, std::span<HostFrame> frames) noexcept;
+
+/// At most kMaxBurst packets of BFD sessions, which become frames here.
+void run_from_bfd(Context& context, std::span<const bfd::Departure> departures) noexcept;
 
 /// Looks again at packets that wait for a neighbour: after the control thread said that neighbours
 /// changed (`all`), else only at those whose time is up.

@@ -5,6 +5,7 @@
 
 #include "dataplane/net/ethernet.hh"
 #include "dataplane/pipeline/ledger.hh"
+#include "dataplane/pipeline/take_bfd.hh"
 #include "dataplane/pipeline/tenant_roots.hh"
 
 namespace wye::pipeline {
@@ -51,6 +52,11 @@ bool address_to(Packet& packet, const net::MacAddress& mac) noexcept {
 }  // namespace
 
 Verdict punt_packet(Context& context, Packet& packet, VportId vport) noexcept {
+    // Before the policer: no flood to the router keeps sessions from hearing their peers.
+    if (is_bfd(packet)) {
+        const Verdict taken = take_bfd(context, packet);
+        if (!taken.goes_on()) return taken;
+    }
     if (packet.l3_offset != 0 && vport == packet.in_vport) {
         strip_tags(packet);
     } else {

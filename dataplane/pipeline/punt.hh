@@ -33,7 +33,7 @@ class PuntPolicer {
 /// To the twin of `vport`, as an untagged Ethernet frame; books it. A packet without a link header
 /// (it came from inject, or is our own) gets one from the vport to itself; one that entered by another
 /// vport, which has no twin, is addressed to it.
-/// Verdict: punt, or a drop.
+/// Verdict: punt, or a drop; BFD packets may be consumed instead (take_bfd.hh).
 [[gnu::noinline]] Verdict punt_packet(Context& context, Packet& packet, VportId vport) noexcept;
 
 }  // namespace wye::pipeline

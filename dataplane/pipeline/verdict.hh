@@ -12,6 +12,7 @@ enum class Fate : std::uint8_t {
     go_on,          // the next step has it
     drop,           // counted under the reason, its buffer given back
     punt,           // to the host stack
+    consume,        // the router itself has taken what was in it
     hold,           // waits for a neighbour (the step has put it there)
     sent,           // lies in an output queue (the step has put it there)
     look_up_again,  // it has become another packet, to be looked up in packet.vrf
@@ -37,6 +38,7 @@ class Verdict {
         return Verdict(Fate::drop, reason, error);
     }
     static constexpr Verdict punt() noexcept { return Verdict(Fate::punt); }
+    static constexpr Verdict consume() noexcept { return Verdict(Fate::consume); }
     static constexpr Verdict hold() noexcept { return Verdict(Fate::hold); }
     static constexpr Verdict sent() noexcept { return Verdict(Fate::sent); }
     static constexpr Verdict look_up_again() noexcept { return Verdict(Fate::look_up_again); }

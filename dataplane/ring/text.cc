@@ -68,6 +68,14 @@ std::string_view to_string(Opcode opcode) noexcept {
             return "neighbor_set";
         case Opcode::neighbor_delete:
             return "neighbor_delete";
+        case Opcode::bfd_set:
+            return "bfd_set";
+        case Opcode::bfd_delete:
+            return "bfd_delete";
+        case Opcode::bfd_begin:
+            return "bfd_begin";
+        case Opcode::bfd_end:
+            return "bfd_end";
     }
     return "unknown";
 }
@@ -183,6 +191,8 @@ std::string_view to_string(EventKind kind) noexcept {
             return "twin_lost";
         case EventKind::events_lost:
             return "events_lost";
+        case EventKind::bfd_changed:
+            return "bfd_changed";
     }
     return "unknown";
 }

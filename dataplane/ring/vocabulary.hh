@@ -21,7 +21,8 @@
 // A reader of version n also executes version n-1; the handshake picks the lower of both sides and
 // refuses a distance of two in words (dataplane/ring/handshake.hh).
 // 3: the data plane tells its admission's variant, in the handshake; workers are added, moved and
-// removed, and queues placed. 4: it tells how its ports run, in the handshake; vports without a twin.
+// removed, and queues placed. 4: it tells how its ports run, in the handshake; vports without a twin;
+// BFD sessions.
 #pragma once
 
 #include <array>
@@ -50,7 +51,8 @@ enum class ObjectKind : std::uint8_t {
     acl,
     nexthop,
     group,
-    worker
+    worker,
+    bfd_session
 };
 
 enum class Stream : std::uint8_t { policy = 0, routes = 1 };
@@ -92,6 +94,11 @@ enum class Opcode : std::uint16_t {
     route_delete = 45,
     neighbor_set = 46,
     neighbor_delete = 47,
+    // BFD sessions: no replay touches them. They run on until bfd_end, or their VRF or vport goes.
+    bfd_set = 50,
+    bfd_delete = 51,
+    bfd_begin = 52,  // those of a VRF become stale until they are declared again
+    bfd_end = 53,    // what is stale of the VRF is removed
 };
 
 struct Header {
@@ -279,7 +286,24 @@ struct NeighborDelete {
     net::IpAddress address;
 };
 
-/// *_delete, transaction_*, acl_commit: the object alone.
+/// A BFD session (RFC 5880). Identity: (VRF, vport, local, remote); so it runs on, under the discriminator
+/// that it has, when it is declared anew. `detail` of its completion: which record of the file of sessions
+/// (table/bfd_file.hh) is its. A single-hop session decides about the liveness of the next hop
+/// (vport, remote).
+struct BfdSet {
+    Handle session;
+    Handle vrf;
+    Handle vport;                                   // kNoHandle: multihop (RFC 5883)
+    std::uint32_t discriminator;                    // of a new session, unique; not 0
+    std::uint32_t desired_min_tx, required_min_rx;  // microseconds; tx: not 0
+    net::IpAddress local, remote;
+    std::uint8_t detect_multiplier;  // not 0
+    std::uint8_t least_hop_limit;    // of received packets; multihop
+    std::uint8_t passive, admin_down, control_plane_independent;
+    std::uint8_t reserved;
+};
+
+/// *_delete, transaction_*, acl_commit, bfd_begin, bfd_end (a VRF): the object alone.
 struct ObjectOnly {
     Handle object;
 };
@@ -304,6 +328,7 @@ struct alignas(64) Command {
         RouteDelete route_delete;
         NeighborSet neighbor;
         NeighborDelete neighbor_delete;
+        BfdSet bfd;
         constexpr Body() noexcept : bytes{} {}
     } body;
 };
@@ -350,6 +375,7 @@ enum class EventKind : std::uint16_t {
     port_link = 3,      // `object` is the port's handle, `value` 0 down, 1 up
     twin_lost = 4,      // the descriptor of the twin of vport `object` failed
     events_lost = 5,    // the ring was full: `value` events are missing
+    bfd_changed = 6,    // session `object`: its record, number `value`, says what it is now
 };
 
 struct alignas(64) Event {

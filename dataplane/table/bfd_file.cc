@@ -48,11 +48,20 @@ Result<BfdFile> BfdFile::create(const std::string& path) {
     // A reader may still have the one before.
     (void)unlink(path.c_str());
     const Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
-    if (!file.valid() || ftruncate(file.get(), kBytes) != 0) {
+    return fill(file.get(), path);
+}
+
+Result<BfdFile> BfdFile::create_anonymous() {
+    const Descriptor file(memfd_create("wye-bfd", MFD_CLOEXEC));
+    return fill(file.get(), "the file of BFD sessions");
+}
+
+Result<BfdFile> BfdFile::fill(int file, const std::string& path) {
+    if (file < 0 || ftruncate(file, kBytes) != 0) {
         return fail(path + " cannot be made: " + words_of(errno));
     }
     void* const memory =
-        mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file.get(), 0);
+        mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
     if (memory == MAP_FAILED) return fail(path + " cannot be mapped: " + words_of(errno));
     auto* const base = static_cast<std::byte*>(memory);
     std::memcpy(base, &kMagic, sizeof kMagic);

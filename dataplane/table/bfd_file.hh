@@ -65,6 +65,8 @@ struct alignas(64) BfdRecord {
     std::uint8_t multihop, reserved;
     ObjectName vrf, vport;  // no vport: multihop
     net::IpAddress local, remote;
+    // control: rw, when it hears of a change. CLOCK_MONOTONIC, nanoseconds; 0: never.
+    BfdCell<std::uint64_t> changed_at, last_down_at;
     // The worker that has the sessions: rw.
     BfdCell<std::uint8_t> state, diagnostic, remote_state, remote_diagnostic;
     BfdCell<std::uint8_t> detect_multiplier, remote_detect_multiplier;
@@ -74,7 +76,6 @@ struct alignas(64) BfdRecord {
     BfdCell<std::uint32_t> remote_desired_min_tx, remote_required_min_rx;  // microseconds
     BfdCell<std::uint32_t> transmit_interval, detection_time;  // microseconds; 0: none now
     BfdCell<std::uint8_t> last_down_diagnostic;                // meaningful with downs > 0
-    BfdCell<std::uint64_t> changed_at, last_down_at;           // CLOCK_MONOTONIC, nanoseconds
     Counter ups, downs, packets_in, packets_out;
     std::array<Counter, kBfdDrops> drops;
 };
@@ -89,6 +90,8 @@ class BfdFile {
   public:
     /// Makes it anew: sessions begin with the process.
     static Result<BfdFile> create(const std::string& path);
+    /// Without a name (tests).
+    static Result<BfdFile> create_anonymous();
     /// Refused where it is of another layout.
     static Result<BfdFile> open_read_only(const std::string& path);
     ~BfdFile();
@@ -100,6 +103,7 @@ class BfdFile {
 
   private:
     explicit BfdFile(std::byte* base) : base_(base) {}
+    static Result<BfdFile> fill(int file, const std::string& path);
     std::byte* base_ = nullptr;
 };
 

@@ -63,6 +63,9 @@ namespace wye::table {
     X(twin_absent,               "addressed to the router, but the vport has no twin")                      \
     X(twin_write,                "the kernel did not take the packet on the twin")                          \
     X(host_frame_invalid,        "frame from the host stack that cannot be sent")                           \
+    X(bfd_hop_limit,             "single-hop BFD packet that did not arrive with TTL 255 (RFC 5881 5)")     \
+    X(bfd_checksum,              "BFD packet with a bad UDP checksum or length (RFC 768, RFC 8200 8.1)")     \
+    X(bfd_queue_full,            "more BFD packets than the worker with the sessions takes")                \
     X(port_transmit_full,        "the port's transmit queue is full")                                       \
     X(port_absent,               "the port is not there")                                                   \
     X(no_tables,                 "no tables yet")                                                           \

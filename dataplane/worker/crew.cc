@@ -120,6 +120,7 @@ Status Crew::start(std::span<const std::optional<std::uint32_t>> cores) {
     for (ReceiveQueue& queue : queues_.all()) {
         queue.owner.store(queue.wanted.load(std::memory_order_relaxed), std::memory_order_relaxed);
     }
+    if (options_.bfd != nullptr) options_.bfd->settle(WorkerId{0});
     for (std::uint32_t i = 0; i < cores.size(); ++i) {
         if (Status started = workers_[i]->start(); !started) return started;
     }
@@ -187,6 +188,11 @@ void Crew::give_away(std::uint32_t worker) {
         }
         give(unit, *least);
     }
+    if (options_.bfd == nullptr || options_.bfd->wanted().value != worker) return;
+    const auto stays = std::find_if(takes_part_.begin(), takes_part_.end(), [](const auto& flag) {
+        return flag->load(std::memory_order_relaxed);
+    });
+    options_.bfd->place(WorkerId{static_cast<std::uint32_t>(stays - takes_part_.begin())});
 }
 
 std::size_t Crew::running() const {
@@ -267,6 +273,7 @@ bool Crew::has_nothing(std::uint32_t worker) const {
     for (std::size_t queue = 0; queue < queues_.size(); ++queue) {
         if (queues_.owner(queue) == worker) return false;
     }
+    if (options_.bfd != nullptr && options_.bfd->owner().value == worker) return false;
     for (const auto& spread : spreads_) {
         if (!spread->has_nothing(WorkerId{worker})) return false;
     }

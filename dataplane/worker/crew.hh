@@ -55,6 +55,7 @@ class Crew {
         /// Turns of the host thread, and how to have it make one; null without one.
         const table::Counter* host_turns = nullptr;
         ring::Wakeup* host_wakeup = nullptr;
+        BfdSeat* bfd = nullptr;  // goes to a worker that stays
     };
 
     /// `workers`: numbered from 0. None runs yet.

@@ -43,6 +43,10 @@ Worker::Worker(const Options& options, const Shared& shared)
     context_.punt = &punts_;
     context_.resolve = &resolves_;
     context_.outputs = outputs_.get();
+    if (shared.bfd != nullptr) {
+        context_.bfd = &shared.bfd->inbox(options.id);
+        context_.bfd_vrfs = &shared.bfd->vrfs;
+    }
     tick_ = context_.cycles_per_second / kTicksPerSecond;
     epoll_event event{};
     event.events = EPOLLIN;
@@ -193,6 +197,7 @@ std::size_t Worker::turn() noexcept {
     std::size_t frames = 0;
     for (const Polled& polled : polled_) frames += poll_port(polled);
     frames += poll_host();
+    if (shared_.bfd != nullptr && shared_.bfd->is_with(options_.id)) frames += poll_bfd();
     poll_held(frames > 0);
     if (frames > 0) tell_others();
     shared_.epochs.quiescent(options_.id.value);
@@ -246,6 +251,25 @@ std::size_t Worker::poll_host() noexcept {
     pipeline::run_from_host(context_, std::span(from_host_burst_).first(n));
     transmit_all();
     return n;
+}
+
+/// After all ports: what their bursts had for sessions is looked at before any of them goes down.
+std::size_t Worker::poll_bfd() noexcept {
+    BfdSeat& seat = *shared_.bfd;
+    const Nanoseconds now = seat.time(read_cycles());
+    std::size_t sent = 0, count = 0;
+    do {
+        count = seat.engine().turn(now, departures_);
+        if (count == 0) break;
+        pipeline::run_from_bfd(context_, std::span(departures_).first(count));
+        transmit_all();
+        sent += count;
+    } while (count + 1 >= departures_.size());
+    if (seat.events.size() > 0 && shared_.control_wakeup != nullptr) {
+        shared_.control_wakeup->notify();
+    }
+    seat.give_away();
+    return sent;
 }
 
 /// At once after neighbours changed; else at a tick, for those whose time is up.

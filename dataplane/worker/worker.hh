@@ -1,7 +1,8 @@
 // Worker: one thread, pinned to one core, that moves packets from ports through the pipeline.
 //
 // A turn: receive a burst from each of its queues, run the pipeline over it, transmit; then what
-// the host stack sends; then packets on hold; then report the quiescent state. All that is on the
+// the host stack sends; then BFD sessions, if this worker has them; then packets on hold; then report the
+// quiescent state. All that is on the
 // way belongs to this thread. Tables are read by the view that was current when the turn began.
 //
 // Idle. `poll`: never sleeps. `adaptive`: a worker without packets for a while sleeps in steps that
@@ -33,6 +34,7 @@
 #include "dataplane/table/epoch.hh"
 #include "dataplane/table/liveness.hh"
 #include "dataplane/table/published.hh"
+#include "dataplane/worker/bfd_seat.hh"
 #include "dataplane/worker/port_io.hh"
 #include "dataplane/worker/receive_queues.hh"
 #include "dataplane/worker/stack_sample.hh"
@@ -59,6 +61,7 @@ struct Shared {
     std::function<void()> enter_thread =
         nullptr;  // once, on its thread (drivers have state a thread)
     std::function<void()> leave_thread = nullptr;
+    BfdSeat* bfd = nullptr;  // none: BFD packets are the host stack's
 };
 
 class Worker {
@@ -134,6 +137,7 @@ class Worker {
     void book_lost(PortId port, std::uint32_t lost, table::Reason reason) noexcept;
     void count_burst(const Polled& polled, std::size_t packets) noexcept;
     std::size_t poll_host() noexcept;
+    std::size_t poll_bfd() noexcept;
     void poll_held(bool worked) noexcept;
     void transmit_all() noexcept;
     void transmit(Attached& attached) noexcept;
@@ -165,6 +169,7 @@ class Worker {
     // Of the turn. Here, since on the stack they would be filled with their defaults in each.
     std::array<pipeline::Frame, pipeline::kMaxBurst> received_;
     std::array<pipeline::HostFrame, pipeline::kMaxBurst> from_host_burst_;
+    std::array<bfd::Departure, pipeline::kMaxBurst> departures_;
     pipeline::Context context_;
     std::uint64_t neighbor_generation_ = 0;
     std::uint64_t next_tick_ = 0;  // cycles

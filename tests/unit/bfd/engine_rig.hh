@@ -1,10 +1,7 @@
 // Engines that talk to one another on a virtual clock, without frames.
 #pragma once
 
-#include <unistd.h>
-
 #include <array>
-#include <string>
 #include <vector>
 
 #include "dataplane/base/check.hh"
@@ -35,16 +32,7 @@ inline Datagram arrival(const Departure& departure) {
 
 struct Router {
     explicit Router(std::uint32_t number, std::size_t inbox_size = 8192)
-        : first(number * 10'000), inbox(inbox_size), file(make_file()) {}
-
-    static table::BfdFile make_file() {
-        static int count = 0;
-        const std::string path = "bfd-" + std::to_string(getpid()) + "-" + std::to_string(count++);
-        auto made = table::BfdFile::create(path);
-        WYE_CHECK(made.has_value(), "no file of sessions");
-        (void)unlink(path.c_str());
-        return std::move(*made);
-    }
+        : first(number * 10'000), inbox(inbox_size), file(*table::BfdFile::create_anonymous()) {}
 
     void add(std::uint32_t slot, std::uint32_t peer, const Parameters& parameters) {
         Order order;

@@ -42,6 +42,7 @@ Options test_options() {
 Rig::Rig(Options options, table::ArenaLimits limits, table::CounterLimits counter_limits)
     : counters(*table::CounterFile::create_anonymous(counter_limits)), liveness(limits.nexthops) {
     Wiring wiring{counters, published, epochs, liveness, {}, {&resolve}, nullptr};
+    wiring.bfd = &bfd_desk;
     wiring.ports.push_back({object_name("p0"), PortId{0}, true});
     wiring.ports.push_back({object_name("p1"), PortId{1}, true});
     auto arena = table::ArenaWriter::create_anonymous(limits);

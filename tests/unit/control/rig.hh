@@ -70,6 +70,12 @@ class Rig {
     table::Epochs epochs{2};
     table::Liveness liveness;
     ring::Spsc<ring::ResolveRequest> resolve{64};
+    // BFD sessions: nobody runs them, unless a test does.
+    bfd::Orders bfd_orders{1024};
+    bfd::Events bfd_events{64};
+    table::BfdFile bfd_file = std::move(*table::BfdFile::create_anonymous());
+    bfd::VrfSet bfd_vrfs{128};
+    bfd::Desk bfd_desk{bfd_orders, bfd_events, bfd_file, bfd_vrfs};
     std::unique_ptr<Control> control;
 
   private:

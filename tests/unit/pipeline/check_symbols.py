@@ -18,9 +18,9 @@ ALLOWED = {
     "_GLOBAL_OFFSET_TABLE_",
 }
 ENTRIES = re.compile(
-    r"_ZN3wye8pipeline(\d+)(run_from_port|run_from_host|run_held|book_transmitted|release_held)E|"
+    r"_ZN3wye8pipeline(\d+)(run_from_port|run_from_host|run_from_bfd|run_held|book_transmitted|release_held)E|"
     r"_ZN3wye5table.*\d(lookup|match)_")
-NEEDED = ["run_from_port", "run_from_host", "run_held", "book_transmitted", "lookup_fib4",
+NEEDED = ["run_from_port", "run_from_host", "run_from_bfd", "run_held", "book_transmitted", "lookup_fib4",
           "lookup_fib6", "match_acl"]
 
 FILE = re.compile(r"^(?:.*:\s+|In archive.*)file format|^\S+:\s+file format")

@@ -345,6 +345,11 @@ void TestRouter::from_inject(VrfId vrf, const Bytes& packet) {
     transmit();
 }
 
+void TestRouter::from_bfd(const bfd::Departure& departure) {
+    run_from_bfd(context, {&departure, 1});
+    transmit();
+}
+
 void TestRouter::run_held(bool all) {
     pipeline::run_held(context, all);
     transmit();

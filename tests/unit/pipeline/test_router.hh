@@ -115,6 +115,7 @@ class TestRouter {
     }
     void from_twin(VportId vport, const Bytes& frame);
     void from_inject(VrfId vrf, const Bytes& packet);
+    void from_bfd(const bfd::Departure& departure);
     void run_held(bool all);
     void advance_milliseconds(std::uint64_t n);
 

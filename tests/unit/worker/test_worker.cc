@@ -45,6 +45,8 @@ void run_from_host(Context& context, std::span<HostFrame> frames) noexcept {
     for (HostFrame& frame : frames) put(context, frame.vport.value, frame.frame);
 }
 
+void run_from_bfd(Context&, std::span<const bfd::Departure>) noexcept {}
+
 void run_held(Context&, bool all) noexcept {
     ++(all ? held_all : held_due);
 }
