@@ -5,6 +5,7 @@ _wyectl_filters() {
         ports | queues) echo --port --nonzero ;;
         vports | counters) echo --tenant --vrf --port --nonzero ;;
         tenants) echo --tenant ;;
+        bfd) echo --vrf ;;
         vrfs | nexthops | neighbours) echo --tenant --vrf ;;
         routes) echo --tenant --vrf --prefix --match --failed ;;
         tunnels | acls) echo --tenant --nonzero ;;
@@ -21,7 +22,7 @@ _wyectl_instances() {
 
 _wyectl() {
     local shows='ports vports tenants vrfs routes nexthops tunnels neighbours acls counters drops
-                 workers queues rings status'
+                 workers queues bfd rings status'
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local word command='' what='' words i
     for ((i = 1; i < COMP_CWORD; i++)); do

@@ -187,6 +187,35 @@ constexpr std::array kRings{
     Column{"waiting", "WAITING", number}, Column{"refused", "REFUSED", number},
     Column{"lost", "LOST", number},
 };
+constexpr std::array kBfd{
+    Column{"vrf", "VRF", text},
+    Column{"neighbour", "NEIGHBOUR", text},
+    Column{"local", "LOCAL", text},
+    Column{"vport", "VPORT", text},
+    Column{"hops", "HOPS", text},
+    Column{"state", "STATE", text},
+    Column{"state_seconds", "SINCE s", number},
+    Column{"diagnostic", "DIAGNOSTIC", text},
+    Column{"remote_state", "REMOTE", text},
+    Column{"path", "PATH", text},
+    Column{"transmit_ms", "TRANSMIT ms", text},
+    Column{"detection_ms", "DETECTION ms", text},
+    Column{"multiplier", "MULTIPLIER", number},
+    Column{"remote_multiplier", "REMOTE", number},
+    Column{"polling", "POLLING", text},
+    Column{"discriminator", "DISCRIMINATOR", number},
+    Column{"remote_discriminator", "REMOTE", number},
+    Column{"ups", "UPS", number},
+    Column{"downs", "DOWNS", number},
+    Column{"last_down", "LAST DOWN", text},
+    Column{"last_down_seconds", "AGO s", number},
+    Column{"rx_packets", "RX packets", number},
+    Column{"tx_packets", "TX packets", number},
+    Column{"dropped_packets", "DROPPED packets", number},
+    Column{"drop_reasons", "REASONS", text},
+    Column{"stalls", "STALLS", number},
+    Column{"stalled_ms", "STALLED ms", number},
+};
 constexpr std::array kStatus{
     Column{"item", "ITEM", text},
     Column{"state", "STATE", text},
@@ -228,6 +257,7 @@ constexpr std::array<Words, 2> kByPort{"port", "nonzero"};
 constexpr std::array<Words, 4> kByVport{"tenant", "vrf", "port", "nonzero"};
 constexpr std::array<Words, 1> kByTenant{"tenant"};
 constexpr std::array<Words, 2> kByVrf{"tenant", "vrf"};
+constexpr std::array<Words, 1> kBySession{"vrf"};
 constexpr std::array<Words, 5> kByRoute{"tenant", "vrf", "prefix", "match", "failed"};
 constexpr std::array<Words, 2> kByTunnel{"tenant", "nonzero"};
 constexpr std::array<Words, 4> kByCounter{"tenant", "vrf", "port", "nonzero"};
@@ -249,6 +279,7 @@ constexpr std::array kShows{
     Show{"drops", "dropped packets by reason", kDrops, kByDrop},
     Show{"workers", "the workers' poll loops", kWorkers, {}},
     Show{"queues", "receive queues of ports, and which worker has them", kQueues, kByPort},
+    Show{"bfd", "BFD sessions, how they are and what they count", kBfd, kBySession},
     Show{"rings", "the rings between shim and data plane", kRings, {}},
     Show{"status", "who is connected, and what is refused", kStatus, {}},
 };

@@ -52,6 +52,12 @@
 //   queues      one row for each receive queue of a port, share of a spread port, and hand-over of
 //               shares to a worker. queue: its number for `worker place`. kind: queue, share,
 //               hand-over. cycles: that its packets took; absent of a share, which is not timed.
+//   bfd         one row for each session that runs, then those that are refused (state refused, the reason
+//               in diagnostic), then what belongs to no session: packets that none could be found for, and
+//               how often the worker with the sessions was not run (stalls, stalled_ms). state,
+//               remote_state: admin-down, down, init, up. path: failed after an Up session went down, until
+//               it is Up again. drop_reasons: "name count, …", as in dataplane/table/bfd_file.hh. absent:
+//               vport of a multihop session.
 //   rings       one row for each of "policy commands", "routes commands", "policy completions",
 //               "routes completions", "events". passed: through the ring in this session.
 //               waiting: sent but not completed. refused: completions other than accepted.
@@ -103,7 +109,7 @@ class Service {
     virtual Reply apply(const std::string& file_name, const std::string& text) = 0;
     virtual Reply worker(const WorkerRequest& request) = 0;
     /// `what`: ports, vports, tenants, vrfs, routes, nexthops, tunnels, neighbours, acls, counters,
-    /// drops, workers, queues, rings, status. The transport has checked `what` and the filter's keys.
+    /// drops, workers, queues, bfd, rings, status. The transport has checked `what` and the filter's keys.
     virtual Reply show(const std::string& what, const nlohmann::json& filter) = 0;
 };
 

@@ -51,6 +51,9 @@ Status Loop::run() {
     if (parts_.routes != nullptr) {
         if (const Status watched = watch(parts_.routes->descriptor()); !watched) return watched;
     }
+    if (parts_.bfdds != nullptr) {
+        if (const Status watched = watch(parts_.bfdds->descriptor()); !watched) return watched;
+    }
     while (!ending_) {
         if (!session_ && Clock::now() >= next_try_) try_to_connect();
         wait();
@@ -58,10 +61,12 @@ Status Loop::run() {
         check_session();
         parts_.kernel.run();
         if (parts_.routes != nullptr) parts_.routes->run();
+        if (parts_.bfdds != nullptr) parts_.bfdds->run();
         parts_.server.run();
         if (Clock::now() >= next_tick_) {
             next_tick_ = Clock::now() + kTick;
             parts_.kernel.tick();
+            if (parts_.bfdds != nullptr) parts_.bfdds->tick();
             parts_.state.tick();
         }
         parts_.state.pump();

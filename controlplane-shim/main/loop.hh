@@ -18,6 +18,7 @@ struct Parts {
     state::State& state;
     kernel::LinuxKernel& kernel;
     frr::RouteSource* routes;  // null: no --zebra-socket
+    bfdd::Links* bfdds;        // null: no --bfdd
     api::Server& server;
     std::string dataplane_socket;
     std::string manifest_file;

@@ -32,6 +32,7 @@ enum ExitCode : int {
 
 struct Arguments {
     std::string manifest, instance = "wye", run_dir, zebra_socket;
+    std::vector<std::string> bfdds;
 };
 
 int fail_with(ExitCode code, const std::string& text) {
@@ -62,6 +63,19 @@ int serve(const Arguments& arguments, Descriptor signals, const manifest::Manife
         routes = std::move(*made);
     }
     state.wire(**kernel, routes.get());
+    std::unique_ptr<bfdd::Links> bfdds;
+    if (!arguments.bfdds.empty()) {
+        std::vector<bfdd::Address> addresses;
+        for (const std::string& text : arguments.bfdds) {
+            auto address = bfdd::parse_address(text);
+            if (!address) return fail_with(kUsage, address.error().text);
+            addresses.push_back(std::move(*address));
+        }
+        auto made = bfdd::Links::make(std::move(addresses), state.bfd());
+        if (!made) return fail_with(kFailed, made.error().text);
+        bfdds = std::move(*made);
+        state.bfd().wire(*bfdds);
+    }
     const std::vector<std::string> errors = state.apply_manifest(manifest);
     for (const std::string& error : errors) say(error);
     if (!errors.empty()) return kManifest;
@@ -73,8 +87,8 @@ int serve(const Arguments& arguments, Descriptor signals, const manifest::Manife
                 arguments.manifest.c_str());
     std::fflush(stdout);
     tell_systemd_ready();
-    shim::Loop loop({state, **kernel, routes.get(), *server, arguments.run_dir + "/dataplane.sock",
-                     arguments.manifest},
+    shim::Loop loop({state, **kernel, routes.get(), bfdds.get(), *server,
+                     arguments.run_dir + "/dataplane.sock", arguments.manifest},
                     std::move(signals));
     const Status ended = loop.run();
     return ended ? kOk : fail_with(kFailed, ended.error().text);
@@ -119,6 +133,11 @@ int main(int argc, char** argv) {
     app.add_option("--zebra-socket", arguments.zebra_socket,
                    "listen here for zebra's plugin; without it there is no FRR")
         ->type_name("PATH");
+    app.add_option(
+           "--bfdd", arguments.bfdds,
+           "connect to FRR's bfdd there: unix:/PATH, or VRF=unix:/PATH for one that speaks for "
+           "one VRF; may be repeated")
+        ->type_name("ADDRESS");
     app.set_version_flag("--version", "wye-shim " WYE_VERSION);
     try {
         app.parse(argc, argv);

@@ -79,7 +79,7 @@ api::Reply Show::rows(const std::string& what) {
         {"acls", &Show::acls},       {"counters", &Show::counters},
         {"drops", &Show::drops},     {"workers", &Show::workers},
         {"queues", &Show::queues},   {"rings", &Show::rings},
-        {"status", &Show::status},
+        {"status", &Show::status},   {"bfd", &Show::bfd},
     };
     const auto found = kShows.find(what);
     if (found == kShows.end()) return {false, nullptr, {"there is nothing called " + what}};

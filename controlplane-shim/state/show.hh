@@ -36,6 +36,7 @@ class Show {
     Json nexthops();
     Json tunnels();
     Json neighbours();
+    Json bfd();  // show_bfd.cc
     Json rings();
     Json status();
     // show_counters.cc: what the counter file knows.

@@ -62,7 +62,8 @@ State::State(StateOptions options)
               [this](frr::Operation operation, bool installed) {
                   if (route_source_ != nullptr) route_source_->acknowledge(operation, installed);
               }),
-      neighbors_(topology_) {}
+      neighbors_(topology_),
+      bfd_(topology_, [this](const std::string& text) { options_.log(text); }) {}
 
 void State::wire(kernel::Kernel& kernel, frr::RouteSource* routes) {
     kernel_ = &kernel;
@@ -123,6 +124,7 @@ void State::session_closed() {
     refresh_topology();
     routes_.session_closed();
     neighbors_.session_closed();
+    bfd_.session_closed();
     port_up_.clear();
 }
 
@@ -137,6 +139,7 @@ void State::pump() {
     if (sink_ != nullptr) receive(ring::Stream::routes, route_writer_);
     if (sink_ != nullptr) receive_events();
     if (policy_.take_changed()) refresh_topology();
+    if (!stale_tables_.empty()) bfd_.topology_changed();
     for (const TableIndex table : std::exchange(stale_tables_, {})) rebuild_kernel_routes(table);
     if (sink_ != nullptr) send();
     if (route_source_ != nullptr) route_source_->flush();
@@ -180,10 +183,13 @@ void State::completed(ring::Stream stream, StreamWriter& writer,
             log_errors(policy_.take_refusals());
             refresh_topology();
             neighbors_.session_opened();
+            bfd_.session_opened(options_.run_dir + "/bfd", welcome_.version);
         }
     } else if (sent->opcode == ring::Opcode::neighbor_set ||
                sent->opcode == ring::Opcode::neighbor_delete) {
         neighbors_.completed(completion);
+    } else if (sent->opcode >= ring::Opcode::bfd_set) {
+        bfd_.completed(*sent, completion);
     } else if (sent->opcode >= ring::Opcode::nexthop_set) {
         routes_.completed(*sent, completion, writer);
     }
@@ -205,6 +211,7 @@ void State::send() {
     if (policy_replayed_) {
         do {
             neighbors_.run(route_writer_);
+            bfd_.run(route_writer_);
             routes_.run(route_writer_);
             end_replays();
         } while (route_writer_.flush(*sink_) && routes_.queued() != 0);
@@ -255,11 +262,15 @@ void State::handle(const ring::Event& event) {
         case ring::EventKind::events_lost: {
             // An epoch may be among what is missing: another command brings another one.
             events_lost_ += event.value;
+            bfd_.changed(ring::kNoHandle);
             ring::Command barrier;
             barrier.header.opcode = ring::Opcode::barrier;
             route_writer_.push(barrier);
             break;
         }
+        case ring::EventKind::bfd_changed:
+            bfd_.changed(event.object);
+            break;
         default:
             break;
     }
@@ -490,6 +501,8 @@ void State::tick() {
         evpn_stale_ = evpn_stale_ || evpn_refused_;
     }
     keep_gateways();
+    keep_bfd_neighbors();
+    bfd_.topology_changed();
     pump();
 }
 
@@ -506,6 +519,14 @@ void State::keep_gateways() {
         }
     }
     checked_.clear();
+}
+
+/// A session's own packets need its neighbour, whether routes lead there or not.
+void State::keep_bfd_neighbors() {
+    for (const auto& [key, entry] : bfd_.entries()) {
+        if (entry.present && entry.place && entry.place->vport != kNoIndex)
+            keep_gateway({entry.place->vport, entry.request.remote}, false);
+    }
 }
 
 void State::keep_gateway(const NeighborProgrammer::Key& key, bool check) {

@@ -25,6 +25,7 @@
 #include "controlplane-shim/frr/route_source.hh"
 #include "controlplane-shim/kernel/kernel.hh"
 #include "controlplane-shim/manifest/manifest.hh"
+#include "controlplane-shim/state/bfd_programmer.hh"
 #include "controlplane-shim/state/evpn.hh"
 #include "controlplane-shim/state/neighbor_programmer.hh"
 #include "controlplane-shim/state/policy_programmer.hh"
@@ -46,6 +47,8 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     explicit State(StateOptions options);
     /// Both outlive the State; called before anything else.
     void wire(kernel::Kernel& kernel, frr::RouteSource* routes);
+    /// Who talks with the bfdds; before they are connected.
+    [[nodiscard]] BfdProgrammer& bfd() { return bfd_; }
 
     /// All or nothing; the errors, or none. Programs the data plane if there is one, else when it
     /// comes.
@@ -148,6 +151,7 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     void add_kernel_routes(VportIndex vport, KernelRoutes& routes) const;
     void add_loopback_routes(TableIndex table, KernelRoutes& routes) const;
     void keep_gateways();
+    void keep_bfd_neighbors();
     void keep_gateway(const NeighborProgrammer::Key& key, bool check);
     void log_errors(const std::vector<std::string>& errors);
     [[nodiscard]] std::size_t neighbor_limit(VportIndex vport) const;
@@ -166,6 +170,7 @@ class State final : public frr::RouteSink, public kernel::KernelSink, public api
     PolicyProgrammer policy_;
     RouteProgrammer routes_;
     NeighborProgrammer neighbors_;
+    BfdProgrammer bfd_;
     ResolveQuota quota_;
     std::set<NeighborProgrammer::Key> asked_, kept_;
     std::set<NeighborProgrammer::Key> checked_;  // in this round

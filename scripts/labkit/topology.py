@@ -23,6 +23,7 @@ from .places import HERE, NAMESPACES, TOP, Lab, LabError
 POPS = ("a", "b")
 TENANTS = {"red": 10, "blue": 20}  # tenant: VLAN at its site
 CARRIER_MTU = 1600
+BFDD_SOCKET = "/run/frr/bfdd_dplane.sock"  # where a bfdd would listen; the lab starts none
 OFFLOADS = "tx off sg off tso off gso off gro off"
 BUILD = Path(os.environ.get("WYE_BUILD", TOP / "build"))
 CONF = TOP / "conf" / "lab"
@@ -184,7 +185,8 @@ class Topology:
                    "--config", str(self.conf / pop / "dataplane.yaml"))
 
     def start_shim(self, pop: str, frr: bool = True) -> None:
-        zebra = ["--zebra-socket", f"/run/wye/{pop}/zebra.sock"] if frr else []
+        zebra = ["--zebra-socket", f"/run/wye/{pop}/zebra.sock",
+                 "--bfdd", f"unix:{BFDD_SOCKET}"] if frr else []
         self.start(pop, "shim", pop, str(PROGRAMS["wye-shim"]), "--instance", pop,
                    "--run-dir", f"/run/wye/{pop}", *zebra,
                    "--manifest", str(self.conf / pop / "manifest.yaml"))
