@@ -81,10 +81,19 @@ EvpnPlan State::plan_evpn_for(const manifest::Manifest& declared) const {
         const auto found = vxlans.find({netns, vni});
         return found == vxlans.end() ? nullptr : found->second;
     };
-    view.neighbor = [this](const kernel::InterfaceKey& interface, const net::IpAddress& end) {
-        const auto mac = neighbors_.kernel_mac(interface, end);
+    std::map<std::string_view, net::MacAddress> standing;
+    for (const EvpnTunnel& made : evpn_)
+        standing[made.tunnel.name] = made.vport.neighbors.front().mac;
+    view.router_mac = [&](const kernel::InterfaceKey& interface,
+                          const TunnelEnd& end) -> std::optional<net::MacAddress> {
+        auto mac = neighbors_.kernel_mac(interface, end.address);
         // FRR has the end of an IPv4 tunnel as ::ffff:192.0.2.1 too, for routes of IPv6.
-        return mac || !end.is_ipv4() ? mac : neighbors_.kernel_mac(interface, as_ipv6(end));
+        if (!mac && end.address.is_ipv4())
+            mac = neighbors_.kernel_mac(interface, as_ipv6(end.address));
+        // zebra takes its entries along when it stops, and what it had routes for goes on.
+        const auto known = standing.find(evpn_name(end));
+        if (!mac && known != standing.end()) mac = known->second;
+        return mac;
     };
     return plan_evpn(declared, topology_.tables, routes_.tunnel_ends(), view);
 }

@@ -120,7 +120,7 @@ class Planner {
         if (link == nullptr || link->mac.is_zero())
             return fail("interface " + std::to_string(end.interface_index) + " of VRF " + vrf.name +
                         " has no MAC address");
-        const auto router_mac = kernel_.neighbor(interface, end.address);
+        const auto router_mac = kernel_.router_mac(interface, end);
         if (!router_mac)
             return fail("the router MAC of " + net::to_string(end.address) + " is not known");
         const std::uint32_t room =

@@ -47,9 +47,9 @@ struct KernelView {
     std::function<const kernel::Link*(const kernel::InterfaceKey&)> link;
     /// The vxlan device of a namespace with that VNI.
     std::function<const kernel::Link*(const std::string& netns, std::uint32_t vni)> vxlan;
-    std::function<std::optional<net::MacAddress>(const kernel::InterfaceKey&,
-                                                 const net::IpAddress&)>
-        neighbor;
+    /// Of the router at that end, by the interface that stands for the VNI.
+    std::function<std::optional<net::MacAddress>(const kernel::InterfaceKey&, const TunnelEnd&)>
+        router_mac;
 };
 
 /// `ends`: of routes, each with how many contents name it. `tables` says whose VRF a table is.

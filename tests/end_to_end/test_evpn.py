@@ -135,6 +135,10 @@ class Test:
     def answers(self) -> dict[str, int]:
         return json.loads(self.lab.run("red-host-a", "/usr/bin/python3", "-c", ASK).stdout)
 
+    def c_knows_a(self) -> None:
+        """The way back from Linux is there, and has come to rest."""
+        wait_for(lambda: ping(self.lab, "red-host-a", "10.3.0.10", 3) == 3, "no answers of c", 30)
+
     def two_serve_one(self) -> str:
         """One prefix at b and c: its flows are spread over both, and all survive the loss of one."""
         servers = []
@@ -159,6 +163,7 @@ class Test:
                 raise LabError(f"without c {FLOWS} flows were answered by {one}")
             self.lab.shell("fabric", "ip link set to-c up")
             wait_for(lambda: self.has("a", "red", f"{SERVICE}/32", "b", "c"), "c is back", 30)
+            self.c_knows_a()
             again = self.answers()
             if again != both:
                 raise LabError(f"flows were answered by {both}, and after c's return by {again}")
@@ -181,6 +186,27 @@ class Test:
             raise LabError(said)
         return said.strip().splitlines()[-2]
 
+    def zebra_stopped(self) -> str:
+        """FRR of a ends in order, taking the router MACs along: what a sends to c still arrives. (The way
+        back is gone: without a's BGP the others have no routes to it.)"""
+        def arrived() -> int:
+            links = json.loads(self.lab.run("red-host-c", "ip", "-s", "-j", "link", "show",
+                                            "eth0").stdout)
+            return links[0]["stats64"]["rx"]["packets"]
+        for daemon in ("zebra", "bgpd", "staticd"):  # in the other order BGP takes its routes back
+            self.topology.kill("a", daemon, "TERM")
+        time.sleep(1)
+        before = arrived()
+        ping(self.lab, "red-host-a", "10.3.0.10", 20, interval=0.05)
+        came = arrived() - before
+        if came < 20:
+            raise LabError(f"{came} of 20 arrived; tunnels {self.tunnels('a')}")
+        self.fabric.start_frr("a", self.fabric.frr_conf("a"))
+        self.topology.await_ready("a", seconds=40)
+        self.c_knows_a()
+        self.pinged("red-host-a", "10.3.0.10")
+        return f"{came} packets arrived; answered again when FRR was back"
+
     def what_is_missing(self) -> str:
         self.lab.shell("a/red", "ip link delete vx100")
         reason = wait_for(lambda: next(
@@ -191,7 +217,7 @@ class Test:
         self.fabric.make_l3vni("a", "red")
         wait_for(lambda: self.has("a", "red", "10.3.0.0/24", "c"), "the route is not back", 30)
         # Router c hears of the loss and of the return too, some time later.
-        wait_for(lambda: ping(self.lab, "red-host-a", "10.3.0.10", 3) == 3, "no answers", 30)
+        self.c_knows_a()
         self.pinged("red-host-a", "10.3.0.10")
         return reason
 
@@ -230,6 +256,7 @@ with FreshLab("test-evpn", make=Fabric) as fresh:
     case("on the wire", test.wire)
     case("two PoPs serve one prefix", test.two_serve_one)
     case("shim killed under traffic", test.shim_killed)
+    case("FRR stopped and started again", test.zebra_stopped)
     case("a vxlan device goes and comes back", test.what_is_missing)
     case("withdrawal takes the tunnel along", test.withdrawn)
     case("ledger", balanced, fresh.topology.topology)

@@ -141,6 +141,23 @@ TEST_F(EvpnTest, WhatIsMissingIsSaidAndItsComingHeals) {
     EXPECT_TRUE(plane_.tunnels.empty());
 }
 
+TEST_F(EvpnTest, ARouterMacThatZebraTookAlongStaysAsLongAsTheRoute) {
+    connect();
+    ASSERT_TRUE(state_->apply_manifest(with_underlay()).empty());
+    make_interface(0);
+    learn(0, "192.0.2.2");
+    add_evpn(0, "10.7.0.0/24", {"192.0.2.2"});
+    settle();
+    state_->disconnected();
+    state_->neighbor_changed(interface(0), *net::parse_ip("192.0.2.2"), std::nullopt);
+    settle();
+    EXPECT_TRUE(has_route("v0", "10.7.0.0/24")) << "zebra stopped: forwarding goes on";
+    const net::MacAddress other = *net::parse_mac("02:00:00:00:99:77");
+    state_->neighbor_changed(interface(0), *net::parse_ip("192.0.2.2"), other);
+    settle();
+    EXPECT_EQ(plane_.neighbors.at({"evpn.100.192.0.2.2", *net::parse_ip("192.0.2.2")}), other);
+}
+
 TEST_F(EvpnTest, AVniThatTheManifestContradictsIsRefused) {
     connect();
     ASSERT_TRUE(state_->apply_manifest(with_underlay()).empty());
