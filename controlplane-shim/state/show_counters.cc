@@ -379,8 +379,8 @@ Json Show::workers() {
         row["busy_cycles"] = busy;
         row["idle_cycles"] = total - std::min(busy, total);
         if (const std::uint64_t bursts = worker.bursts.get(); bursts != 0) {
-            row["burst_packets"] =
-                static_cast<double>(worker.burst_packets.get() * 10 / bursts) / 10;
+            const std::uint64_t tenths = worker.burst_packets.get() * 10 / bursts;
+            row["burst_packets"] = static_cast<double>(tenths) / 10;
             row["full_bursts_percent"] = worker.full_bursts.get() * 100 / bursts;
         }
         if (total != 0) row["busy_percent"] = busy * 100 / total;
