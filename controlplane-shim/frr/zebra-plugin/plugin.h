@@ -40,6 +40,8 @@ struct plugin_counters {
     _Atomic uint64_t left_out, truncated; /* next hops */
     _Atomic uint64_t other_tables;        /* contexts that are not ours */
     _Atomic uint64_t connects;
+    /* How long process() keeps the dplane thread, and how often for more than 10 ms */
+    _Atomic uint64_t batches, long_batches, longest_us, longest_processor_us;
 };
 
 struct plugin {

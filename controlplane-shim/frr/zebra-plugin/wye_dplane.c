@@ -25,6 +25,7 @@
 #define DEFAULT_SETTLE_SECONDS 15
 /* How long the dplane thread makes zebra wait when the shim falls behind: at most once a batch. */
 #define PACE_MS 5
+#define BATCH_LIMIT_US 10000
 #define LOG_EVERY_MS 10000
 
 struct plugin wye;
@@ -223,9 +224,31 @@ static void pace(void)
             break;
 }
 
+static uint64_t clock_us(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* What we take of the dplane thread's time for a batch. Of the clock's time a part may be that of other
+ * programs: the processor's time says what is ours, and to it the pause is added at most. */
+static void note_batch(uint64_t clock, uint64_t processor)
+{
+    COUNT(batches, 1);
+    if (clock > BATCH_LIMIT_US)
+        COUNT(long_batches, 1);
+    if (clock > atomic_load(&wye.counters.longest_us))
+        atomic_store(&wye.counters.longest_us, clock);
+    if (processor > atomic_load(&wye.counters.longest_processor_us))
+        atomic_store(&wye.counters.longest_processor_us, processor);
+}
+
 static int process(struct zebra_dplane_provider *provider)
 {
     const int limit = dplane_provider_get_work_limit(provider);
+    const uint64_t clock = clock_us(CLOCK_MONOTONIC), processor = clock_us(CLOCK_THREAD_CPUTIME_ID);
     struct dplane_ctx_q batch;
     struct zebra_dplane_ctx *ctx;
     int count;
@@ -243,6 +266,7 @@ static int process(struct zebra_dplane_provider *provider)
     log_overflow();
     if (count >= limit)
         dplane_provider_work_ready();
+    note_batch(clock_us(CLOCK_MONOTONIC) - clock, clock_us(CLOCK_THREAD_CPUTIME_ID) - processor);
     return 0;
 }
 
@@ -298,6 +322,10 @@ DEFUN(show_wye, show_wye_cmd, "show wye", SHOW_STR "wye dataplane plugin\n")
     SHOW_COUNTER("failed: no usable next hop", unsupported);
     SHOW_COUNTER("next hops left out", left_out);
     SHOW_COUNTER("next hops beyond 64", truncated);
+    SHOW_COUNTER("batches", batches);
+    SHOW_COUNTER("batches beyond 10 ms", long_batches);
+    SHOW_COUNTER("longest batch, us", longest_us);
+    SHOW_COUNTER("longest, us of processor", longest_processor_us);
     SHOW_COUNTER("not for us", other_tables);
     return CMD_SUCCESS;
 }
