@@ -19,10 +19,10 @@ TEST(Columns, AreThoseOfTheContract) {
         std::set<std::string_view> keys;
         for (const Column& column : show.columns) EXPECT_TRUE(keys.insert(column.key).second);
     }
-    EXPECT_EQ(names,
-              (std::set<std::string_view>{"ports", "vports", "tenants", "vrfs", "routes",
-                                          "nexthops", "tunnels", "neighbours", "acls", "counters",
-                                          "drops", "workers", "queues", "rings", "status"}));
+    EXPECT_EQ(names, (std::set<std::string_view>{"ports", "vports", "tenants", "vrfs", "routes",
+                                                 "nexthops", "tunnels", "neighbours", "acls", "bfd",
+                                                 "counters", "drops", "workers", "queues", "rings",
+                                                 "status"}));
     EXPECT_EQ(counter_scopes().size(), 7u);
     for (const auto scope : counter_scopes()) EXPECT_FALSE(columns_of_scope(scope).empty());
     EXPECT_TRUE(columns_of("nothing").empty());
