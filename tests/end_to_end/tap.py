@@ -65,7 +65,8 @@ class FreshLab:
     def __init__(self, name: str, make=Topology, **options) -> None:
         self.lab = Lab(name)
         self.topology = make(self.lab)
-        self.topology.conf = options.pop("conf", self.topology.conf)
+        if "conf" in options:
+            self.topology.conf = options.pop("conf")
         self.options = options
 
     def __enter__(self):
