@@ -201,7 +201,8 @@ try:
     case("packets are forwarded", forwards)
     case("the fast path is confined", confined, "wye-dataplane",
          {"cap_net_admin", "cap_net_raw", "cap_ipc_lock", "cap_bpf", "cap_perfmon"})
-    case("the shim is confined", confined, "wye-shim", {"cap_net_admin", "cap_sys_admin", "cap_chown"})
+    case("the shim is confined", confined, "wye-shim", {"cap_net_admin", "cap_sys_admin", "cap_chown",
+                                                  "cap_setuid"})
     case("what the shim is for it may do", twin_is_set)
     case("reload applies a new manifest", reloaded)
     case("the shim is restarted without loss", shim_restarted)
