@@ -24,7 +24,7 @@ TIMED_OUT = 124  # as timeout(1)
 # fire). Before the command has begun nothing is lost by starting anew: when it takes too long, or as soon
 # as the console, on which a booting Linux says something several times a second, has been silent.
 BOOT_SECONDS = 60
-SILENT_SECONDS = 15
+SILENT_SECONDS = 30
 BOOTS = 4
 
 
